@@ -1,0 +1,1 @@
+"""Our own MCP servers, one folder an engine."""

@@ -1,0 +1,1 @@
+"""Clients of the engines, reached over MCP, behind the ports of core."""

@@ -1,0 +1,1 @@
+"""What is kept: media, frames and their lineage, and the published warehouse."""
