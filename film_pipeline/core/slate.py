@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from film_pipeline.core.stages import Stage
 
 SCENE_PATTERN = re.compile(r"SC\d{3,5}[A-Z]{0,2}")
+WHOLE_FILM_SLATE = "film"
+"""What stands on the slate of work that belongs to no single shot."""
 SHOT_PATTERN = re.compile(r"SH\d{3,5}[A-Z]{0,2}")
 
 
@@ -43,8 +45,9 @@ class Slate:
 
     @property
     def folder(self) -> str:
-        """Where it lies below `.film`: shots/SC010_SH020/render/t003."""
-        return f"shots/{self.shot}/{self.stage.value}/{self.version_label}"
+        """Where it lies below `.film`: shots/SC010_SH020/render/t003; film/edit/v001 for what is of the whole film."""
+        place = "film" if self.shot == WHOLE_FILM_SLATE else f"shots/{self.shot}"
+        return f"{place}/{self.stage.value}/{self.version_label}"
 
     def filename(self, role: str, extension: str, frame: int | None = None) -> str:
         """SC010_SH020_render_t003.1001.exr; a role other than the stage's own follows the stage's name."""

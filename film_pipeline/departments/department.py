@@ -1,0 +1,244 @@
+"""What a department is: a recipe that says what it would make, and the work that makes it."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from film_pipeline import __version__
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.record import Event, Item, Lineage, Record, Reference, Turnover
+from film_pipeline.core.slate import WHOLE_FILM_SLATE, Slate
+from film_pipeline.core.stages import Stage
+from film_pipeline.departments.film import Film, FilmShot
+from film_pipeline.stores.media import file_frames
+
+WHOLE_FILM = ""
+"""The shot of what belongs to the whole film: the cut, the animatic, the master."""
+
+Kind = Literal["panel", "plate", "pass", "render", "comp", "finish", "proxy", "cut", "master", "set", "puppet", "look", "script"]
+Progress = Callable[[str, str, int, int], None]
+"""Told as work moves: department, shot, done, total."""
+
+
+def silent(department: str, shot: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+def utc_now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """What the departments before have turned over, by department and shot."""
+
+    turnovers: Mapping[tuple[str, str], Turnover]
+
+    def of(self, department: str, shot: str = WHOLE_FILM) -> Turnover:
+        return self.turnovers[department, shot]
+
+    def every(self, department: str) -> dict[str, Turnover]:
+        """The turnovers of a department by shot, in the order of the film."""
+        return {shot: turnover for (name, shot), turnover in self.turnovers.items() if name == department}
+
+
+@dataclass(frozen=True)
+class Department:
+    """One desk of the film. Its stage is its place in the shooting order."""
+
+    name: str
+    stage: Stage
+    needs: tuple[str, ...]
+    recipe: Callable[[Film, str, Upstream], Recipe]
+    make: Callable[[Job], dict[str, Any]]
+    whole_film: bool = False
+    says: str = ""
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file that was just made in the job's workbench, with what its record has to say."""
+
+    path: Path
+    role: str
+    kind: Kind
+    engine: str
+    software: str
+    recipe: Recipe
+    frame: int | None = None
+    provider: str = "local"
+    licence: str = "own work"
+    cost_usd: float | None = 0.0
+    seconds: float | None = None
+    references: tuple[Reference, ...] = ()
+    composition_lock: str = ""
+    take: int | None = None
+    fallback: str = ""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    extension: str = ""
+
+
+@dataclass
+class Job:
+    """A department at work on one shot: its upstream, its workbench and where its files go."""
+
+    film: Film
+    department: Department
+    shot: str
+    upstream: Upstream
+    recipe: Recipe
+    version: int
+    bench: Path
+    progress: Progress
+    items: list[Item] = field(default_factory=list)
+
+    @property
+    def slate(self) -> Slate:
+        return Slate(self.shot or WHOLE_FILM_SLATE, self.department.stage, self.version)
+
+    @property
+    def film_shot(self) -> FilmShot:
+        return self.film.shot(self.shot)
+
+    def input(self, department: str) -> Turnover:
+        """What that department turned over for this shot (or for the whole film)."""
+        return self.upstream.of(department, self.shot)
+
+    def path(self, item: Item) -> Path:
+        return self.film.made / item.path
+
+    def done(self, done: int, total: int) -> None:
+        self.progress(self.department.name, self.shot, done, total)
+
+    def found(self, role: str, recipes: Mapping[int | None, Recipe]) -> set[int | None]:
+        """Frames that were made before by these recipes: they are linked into this version, not made again."""
+        rows = self.film.frames.frames_made([recipe.sha256 for recipe in recipes.values()])
+        there: set[int | None] = set()
+        adopted: list[tuple[Path, Record, str]] = []
+        for frame, recipe in recipes.items():
+            record = rows.get(recipe.sha256)
+            if record is None or record.role != role or not self.film.media.has(record.content_hash_sha256):
+                continue
+            there.add(frame)
+            place = self._place(role, Path(record.media_path).suffix.lstrip("."), frame)
+            adopted.append(
+                (
+                    self.film.media.path_of(record.content_hash_sha256),
+                    record.model_copy(
+                        update={"deliverable": Path(place).stem, "version": self.version, "media_path": place, "frame": frame}
+                    ),
+                    place,
+                )
+            )
+        self._file(adopted)
+        return there
+
+    def keep(self, *new_files: NewFile) -> None:
+        """Bring finished files home: hashed, stored, linked to their place, recorded and indexed."""
+        self._file([(new.path, self._record(new), self._place_of(new)) for new in new_files])
+
+    def _file(self, batch: Sequence[tuple[Path, Record, str]]) -> None:
+        if not batch:
+            return
+        for record in file_frames(self.film.media, self.film.frames, batch):
+            self.items.append(
+                Item(
+                    role=record.role,
+                    frame=record.frame,
+                    path=record.media_path,
+                    sha256=record.content_hash_sha256,
+                    bytes=record.media_bytes,
+                )
+            )
+
+    def _place_of(self, new: NewFile) -> str:
+        return self._place(new.role, new.extension or new.path.suffix.lstrip("."), new.frame)
+
+    def _place(self, role: str, extension: str, frame: int | None) -> str:
+        return f"{self.slate.folder}/{self.slate.filename(role, extension, frame)}"
+
+    def _record(self, new: NewFile) -> Record:
+        place = self._place_of(new)
+        return Record(
+            deliverable=Path(place).stem,
+            content_hash_sha256="",
+            engine_summary=(new.engine,),
+            license_summary=tuple(dict.fromkeys([new.licence, *(ref.licence for ref in new.references if ref.licence)])),
+            lineage=Lineage(
+                kind=new.kind,
+                shot=self.shot,
+                events=(
+                    Event(
+                        engine=new.engine,
+                        provider=new.provider,
+                        software=new.software,
+                        author=self.film.author,
+                        cost_usd=new.cost_usd,
+                        seconds=None if new.seconds is None else round(new.seconds, 3),
+                        started_at=utc_now(),
+                        detail=dict(new.detail),
+                    ),
+                ),
+            ),
+            stage=self.department.name,
+            version=self.version,
+            frame=new.frame,
+            role=new.role,
+            media_path=place,
+            media_bytes=0,
+            recipe_sha256=new.recipe.sha256,
+            recipe=new.recipe.ingredients,
+            composition_lock=new.composition_lock,
+            take=new.take,
+            references=new.references,
+            fallback=new.fallback,
+            made_at=utc_now(),
+        )
+
+
+@contextmanager
+def workbench(film: Film) -> Iterator[Path]:
+    """A scratch folder on the production's own disk, so that finished files move home without copying."""
+    folder = film.made / "bench"
+    folder.mkdir(exist_ok=True)
+    bench = Path(tempfile.mkdtemp(dir=folder))
+    try:
+        yield bench
+    finally:
+        shutil.rmtree(bench, ignore_errors=True)
+
+
+def reference(role: str, item: Item, licence: str = "") -> Reference:
+    """A turned-over file as a reference of what is made from it."""
+    return Reference(role=role, name=Path(item.path).name, sha256=item.sha256, licence=licence)
+
+
+def contents(turnover: Turnover, *roles: str) -> dict[str, str]:
+    """What a recipe needs to know of an upstream turnover: the content hashes of those roles."""
+    return {
+        item.role if item.frame is None else f"{item.role}.{item.frame}": item.sha256
+        for item in turnover.items
+        if item.role in roles
+    }
+
+
+def recipe_for(department: str, code: int, **ingredients: Any) -> Recipe:
+    """A department's recipe. `code` is raised by whoever changes what the department makes from the same inputs."""
+    return Recipe({"department": department, "code": code, **ingredients})
+
+
+def software() -> str:
+    return f"film_pipeline {__version__}"
+
+
+def of_shot(problem: FilmProblem, shot: str) -> FilmProblem:
+    """The problem, said of that shot."""
+    return problem if problem.shot or not shot else replace(problem, shot=shot)
