@@ -23,7 +23,8 @@ class Stage(StrEnum):
         return list(Stage).index(self) + 1
 
     @property
-    def title(self) -> str:
+    def heading(self) -> str:
+        """How the stage is written on the board."""
         return _TITLES[self]
 
     def through(self) -> tuple["Stage", ...]:

@@ -18,7 +18,7 @@ from film_pipeline.core.record import Event, Item, Lineage, Record, Reference, T
 from film_pipeline.core.slate import WHOLE_FILM_SLATE, Slate
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.film import Film, FilmShot
-from film_pipeline.stores.media import file_frames
+from film_pipeline.stores.filing import file_frames
 
 WHOLE_FILM = ""
 """The shot of what belongs to the whole film: the cut, the animatic, the master."""

@@ -9,6 +9,7 @@ from film_pipeline.core.record import Turnover
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.department import WHOLE_FILM, Department, Job, Progress, Upstream, of_shot, silent, workbench
 from film_pipeline.departments.film import Film
+from film_pipeline.stores.filing import file_turnover
 from film_pipeline.stores.leases import claim
 
 
@@ -170,7 +171,7 @@ class Line:
                 items=tuple(sorted(job.items, key=lambda item: (item.role, item.frame or 0, item.path))),
                 facts=facts,
             )
-            film.frames.hand_over(turnover)
+            file_turnover(film.media, film.frames, turnover, job.slate.folder)
         return turnover, True
 
     def _made(self, department: Department, shot: str, turnover: Turnover) -> None:

@@ -1,0 +1,1 @@
+"""The ten stages of the film as Dagster assets, a module a stage."""

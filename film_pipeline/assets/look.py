@@ -1,0 +1,11 @@
+"""Stage 3, look: the look bible, resolved by shot."""
+
+import dagster as dg
+
+from film_pipeline.assets.call_sheet import call_sheet, stage_asset
+from film_pipeline.resources.film import FilmResource
+
+
+@stage_asset("look")
+def look(context: dg.AssetExecutionContext, film: FilmResource) -> dg.MaterializeResult:
+    return call_sheet(context, film, "look")

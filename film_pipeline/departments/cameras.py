@@ -1,0 +1,210 @@
+"""Stage 5, cameras: the composed stage, the composition lock, and what the renderers are guided by."""
+
+from typing import Any
+
+from PIL import Image
+
+from film_pipeline.core.composition import Composition, compose
+from film_pipeline.core.ports import ShootSettings
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.recipe import Recipe, sha256_of_file
+from film_pipeline.core.record import Reference
+from film_pipeline.core.stages import Stage
+from film_pipeline.departments.department import Department, Job, NewFile, Upstream, contents, recipe_for, software
+from film_pipeline.departments.film import Film, FilmShot
+from film_pipeline.departments.papers import write_json
+from film_pipeline.departments.pictures_of import rendered_size
+from film_pipeline.engines.passes import Passes, read_passes
+from film_pipeline.pictures.poses import draw_openpose
+from film_pipeline.pictures.thumbs import to_display
+
+
+def composition_ingredients(film: Film, film_shot: FilmShot) -> dict[str, Any]:
+    """What of the author's files decides a shot's composition, without composing it."""
+    cast = film.cast_of(film_shot)
+    set_ = film.set_of(film_shot)
+    return {
+        "shot": film_shot.shot.model_dump(mode="json", exclude={"look", "prompt", "notes", "action", "transition", "dialogue"}),
+        "scene_light": {name: light.model_dump(mode="json") for name, light in film_shot.scene.light.items()},
+        "set": set_.sha256,
+        "cast": {name: character.sha256 for name, character in cast.items()},
+        "exposure": film.production.exposure.model_dump(mode="json"),
+        "fps": film.production.fps,
+        "aspect": list(film.production.resolution),
+    }
+
+
+def compose_shot(film: Film, film_shot: FilmShot) -> Composition:
+    """Compose a shot from the author's files."""
+    film.exposure_sheet(film_shot)
+    return compose(
+        film_shot.shot,
+        film_shot.scene,
+        film.set_of(film_shot),
+        film.cast_of(film_shot),
+        film.production,
+        film.textures,
+        source=film_shot.source,
+    )
+
+
+def _pass_settings(film: Film) -> dict[str, Any]:
+    width, height = rendered_size(film.production)
+    return {
+        "engine": film.scene_engine.name,
+        "size": [width, height],
+        "samples": film.production.quality.pass_samples,
+        "bounces": 0,
+    }
+
+
+def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
+    return recipe_for(
+        "cameras",
+        1,
+        composition=composition_ingredients(film, film.shot(shot)),
+        cast_and_set=contents(upstream.of("set_characters", shot), "set", "puppet"),
+        passes=_pass_settings(film),
+        look=upstream.of("look", shot).facts["look_sha256"],
+    )
+
+
+def _make(job: Job) -> dict[str, Any]:
+    film = job.film
+    composition = compose_shot(film, job.film_shot)
+    lock = composition.lock(job.input("look").facts["look_sha256"])
+    digests = {str(frame): composition.digest(frame) for frame in composition.sheet.unique_frames}
+    stage_file = job.bench / "shot.usda"
+    composition.export(stage_file)
+    job.keep(
+        NewFile(
+            stage_file,
+            role="composition",
+            kind="set",
+            engine="usd",
+            software=software(),
+            recipe=recipe_for("cameras.composition", 1, lock=lock, digests=digests),
+            references=_made_from(job),
+            composition_lock=lock,
+        )
+    )
+    _shoot_passes(job, composition, digests, lock)
+    _write_keypoints(job, composition, lock)
+    return {
+        "lock": lock,
+        "digests": digests,
+        "unique_frames": list(composition.sheet.unique_frames),
+        "held": [exposure.held_frames for exposure in composition.sheet.exposures],
+        "framing": composition.report(),
+    }
+
+
+def _made_from(job: Job) -> tuple[Reference, ...]:
+    source = job.film_shot.source
+    return (
+        Reference(role="shot file", name=source.name, sha256=sha256_of_file(source)),
+        *(
+            Reference(role=item.role, name=item.path.rsplit("/", 1)[-1], sha256=item.sha256)
+            for item in job.input("set_characters").items
+            if item.role in ("set", "puppet")
+        ),
+    )
+
+
+def _shoot_passes(job: Job, composition: Composition, digests: dict[str, str], lock: str) -> None:
+    film, engine = job.film, job.film.scene_engine
+    settings = _pass_settings(film)
+    frames = composition.sheet.unique_frames
+    passes: dict[int | None, Recipe] = {
+        frame: recipe_for("cameras.passes", 1, digest=digests[str(frame)], settings=settings) for frame in frames
+    }
+    plates: dict[int | None, Recipe] = {
+        frame: recipe_for("cameras.plate", 1, digest=digests[str(frame)], settings=settings) for frame in frames
+    }
+    there = job.found("passes", passes) & job.found("plate", plates)
+    missing = [frame for frame in frames if frame not in there]
+    landed = len(frames) - len(missing)
+    job.done(landed, len(frames))
+    stage_file = job.path(next(item for item in job.items if item.role == "composition"))
+
+    def bring_home(frame: int, path: Any, seconds: float) -> None:
+        nonlocal landed
+        looked_at = _inspect(read_passes(path), job.shot, frame)
+        plate = job.bench / f"plate.{frame}.png"
+        Image.fromarray(to_display(looked_at.beauty)).save(plate)
+        common: dict[str, Any] = {
+            "engine": engine.name,
+            "software": engine.version(),
+            "frame": frame,
+            "seconds": seconds,
+            "composition_lock": lock,
+        }
+        job.keep(
+            NewFile(path, role="passes", kind="pass", recipe=passes[frame], **common),
+            NewFile(plate, role="plate", kind="plate", recipe=plates[frame], **common),
+        )
+        landed += 1
+        job.done(landed, len(frames))
+
+    if missing:
+        width, height = rendered_size(film.production)
+        engine.shoot(
+            stage_file,
+            {frame: job.bench / f"passes.{frame}.exr" for frame in missing},
+            ShootSettings(
+                width=width,
+                height=height,
+                samples=film.production.quality.pass_samples,
+                bounces=0,
+                denoise=False,
+                passes=True,
+            ),
+            bring_home,
+        )
+
+
+def _inspect(passes: Passes, shot: str, frame: int) -> Passes:
+    """Passes that can be used: something is in front of the lens. Raises FilmProblem."""
+    if not any(matte.any() for matte in passes.mattes.values()):
+        raise FilmProblem(
+            f"nothing is in front of the lens at frame {frame}", "move the camera or give the shot a subject", shot=shot
+        )
+    return passes
+
+
+def _write_keypoints(job: Job, composition: Composition, lock: str) -> None:
+    width, height = rendered_size(job.film.production)
+    by_frame = {frame: composition.keypoints(frame) for frame in composition.sheet.unique_frames}
+    document = {
+        "width": width,
+        "height": height,
+        "space": "pixels of the rendered frame, origin top left; [x, y, visible]",
+        "frames": {
+            str(frame): {
+                name: [[round(float(value), 3) if value == value else None for value in row] for row in points]
+                for name, points in keypoints.items()
+            }
+            for frame, keypoints in by_frame.items()
+        },
+    }
+    made: dict[str, Any] = {"kind": "plate", "engine": "usd", "software": software(), "composition_lock": lock}
+    recipe = recipe_for("cameras.pose", 1, lock=lock, size=[width, height])
+    job.keep(NewFile(write_json(job.bench / "pose.json", document), role="keypoints", recipe=recipe, **made))
+    drawings = []
+    for frame, keypoints in by_frame.items():
+        path = job.bench / f"pose.{frame}.png"
+        Image.fromarray(draw_openpose(keypoints, (width, height))).save(path)
+        drawings.append(
+            NewFile(path, role="pose", frame=frame, recipe=recipe_for("cameras.pose", 1, lock=lock, frame=frame), **made)
+        )
+    job.keep(*drawings)
+
+
+CAMERAS = Department(
+    "cameras",
+    Stage.CAMERAS,
+    needs=("look", "set_characters"),
+    recipe=_recipe,
+    make=_make,
+    says="The composed shot.usda and its lock; plate, depth, normals and mattes of every unique frame; the pose joints.",
+)

@@ -1,0 +1,98 @@
+"""Stage 8, color: finished frames, graded, grained and bordered."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from film_pipeline.core.look import Look
+from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.record import Item
+from film_pipeline.core.stages import Stage
+from film_pipeline.departments.department import (
+    Department,
+    Job,
+    NewFile,
+    Upstream,
+    contents,
+    recipe_for,
+    reference,
+    software,
+)
+from film_pipeline.departments.film import Film
+from film_pipeline.departments.vfx import FINISHERS_AT_ONCE
+from film_pipeline.engines.passes import read_linear
+from film_pipeline.finishing.finisher import finish, finish_exact
+
+
+def _settings(film: Film) -> dict[str, Any]:
+    return {
+        "finisher": film.production.finishers[0],
+        "size": list(film.production.resolution),
+        "exact": film.production.quality.exact_color,
+    }
+
+
+def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
+    return recipe_for(
+        "color",
+        1,
+        frames=contents(upstream.of("vfx", shot), "vfx"),
+        look=film.look(film.shot(shot)).color_part,
+        settings=_settings(film),
+    )
+
+
+def _make(job: Job) -> dict[str, Any]:
+    film = job.film
+    look = film.look(job.film_shot)
+    comps = {item.frame: item for item in job.input("vfx").of("vfx") if item.frame is not None}
+    recipes: dict[int | None, Recipe] = {
+        frame: recipe_for(
+            "color.frame", 1, shot=job.shot, frame=frame, comp=item.sha256, look=look.color_part, settings=_settings(film)
+        )
+        for frame, item in comps.items()
+    }
+    there = job.found("color", recipes)
+    missing = [frame for frame in comps if frame not in there]
+    done = len(there)
+    job.done(done, len(comps))
+    with ThreadPoolExecutor(FINISHERS_AT_ONCE) as pool:
+        finishing = {frame: pool.submit(_finish_frame, job, look, comps[frame], frame) for frame in missing}
+        for frame, future in finishing.items():
+            job.keep(
+                NewFile(
+                    future.result(),
+                    role="color",
+                    kind="finish",
+                    engine=film.production.finishers[0],
+                    software=software(),
+                    recipe=recipes[frame],
+                    frame=frame,
+                    references=(reference("frame", comps[frame]),),
+                    composition_lock=job.upstream.of("cameras", job.shot).facts["lock"],
+                )
+            )
+            done += 1
+            job.done(done, len(comps))
+    return {"frames": len(comps), "found": len(there), "exact": film.production.quality.exact_color}
+
+
+def _finish_frame(job: Job, look: Look, comp: Item, frame: int) -> Path:
+    production = job.film.production
+    how = finish_exact if production.quality.exact_color else finish
+    picture = how(read_linear(job.path(comp)), look, job.shot, frame, production.resolution)
+    path = job.bench / f"{frame}.png"
+    Image.fromarray(picture).save(path, compress_level=1)
+    return path
+
+
+COLOR = Department(
+    "color",
+    Stage.COLOR,
+    needs=("vfx", "cameras", "look"),
+    recipe=_recipe,
+    make=_make,
+    says="Finished frames: CDL grade through OCIO, grain, vignette and the ragged panel border. Each grade is a version.",
+)

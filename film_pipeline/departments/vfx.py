@@ -1,0 +1,105 @@
+"""Stage 7, VFX: the comp over the passes, at the delivered size."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from film_pipeline.core.look import Look
+from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.record import Item
+from film_pipeline.core.stages import Stage
+from film_pipeline.departments.department import (
+    Department,
+    Job,
+    NewFile,
+    Upstream,
+    contents,
+    recipe_for,
+    reference,
+    software,
+)
+from film_pipeline.departments.film import Film
+from film_pipeline.engines.passes import read_linear, read_passes
+from film_pipeline.finishing.comp import comp
+from film_pipeline.finishing.pictures import write_exr
+
+FINISHERS_AT_ONCE = 2
+
+
+def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
+    return recipe_for(
+        "vfx",
+        1,
+        frames=contents(upstream.of("render", shot), "render"),
+        passes=contents(upstream.of("cameras", shot), "passes"),
+        look=film.look(film.shot(shot)).vfx_part,
+        size=list(film.production.resolution),
+    )
+
+
+def _make(job: Job) -> dict[str, Any]:
+    film = job.film
+    look = film.look(job.film_shot)
+    render, cameras = job.input("render"), job.input("cameras")
+    rendered = {item.frame: item for item in render.of("render")}
+    passes = {item.frame: item for item in cameras.of("passes")}
+    drawings = {frame: number for number, frame in enumerate(sorted(frame for frame in rendered if frame is not None))}
+    recipes: dict[int | None, Recipe] = {
+        frame: recipe_for(
+            "vfx.frame",
+            1,
+            shot=job.shot,
+            frame=frame,
+            drawing=drawings[frame],
+            render=rendered[frame].sha256,
+            passes=passes[frame].sha256,
+            look=look.vfx_part,
+            size=list(film.production.resolution),
+        )
+        for frame in drawings
+    }
+    there = job.found("vfx", recipes)
+    missing = [frame for frame in drawings if frame not in there]
+    done = len(there)
+    job.done(done, len(drawings))
+    with ThreadPoolExecutor(FINISHERS_AT_ONCE) as pool:
+        compose = {
+            frame: pool.submit(_comp_frame, job, look, rendered[frame], passes[frame], frame, drawings[frame])
+            for frame in missing
+        }
+        for frame, future in compose.items():
+            job.keep(
+                NewFile(
+                    future.result(),
+                    role="vfx",
+                    kind="comp",
+                    engine="comp",
+                    software=software(),
+                    recipe=recipes[frame],
+                    frame=frame,
+                    references=(reference("frame", rendered[frame]), reference("pass", passes[frame])),
+                    composition_lock=cameras.facts["lock"],
+                    take=render.version,
+                )
+            )
+            done += 1
+            job.done(done, len(drawings))
+    return {"frames": len(drawings), "found": len(there), "operations": [op["op"] for op in look.vfx_part.get("vfx", [])]}
+
+
+def _comp_frame(job: Job, look: Look, rendered: Item, passes: Item, frame: int, drawing: int) -> Path:
+    layers = read_passes(job.path(passes)).with_beauty(read_linear(job.path(rendered)))
+    picture = comp(layers, look, job.shot, frame, drawing, job.film.production.resolution)
+    path = job.bench / f"{frame}.exr"
+    write_exr(path, picture)
+    return path
+
+
+VFX = Department(
+    "vfx",
+    Stage.VFX,
+    needs=("render", "cameras", "look"),
+    recipe=_recipe,
+    make=_make,
+    says="The comp: atmosphere, practical glow, ink line, hatching, boil and dust, from the shot's declared stack.",
+)

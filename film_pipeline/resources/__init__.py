@@ -1,0 +1,1 @@
+"""Dagster resources: the film as an opened production, and how its pictures are shown."""
