@@ -10,7 +10,7 @@ from film_pipeline.core.record import Item, Turnover
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.line import Outcome
 from film_pipeline.departments.roster import DEPARTMENTS
-from film_pipeline.resources.film import FilmResource
+from film_pipeline.resources.film import FilmResource, tell
 
 SHOTS = dg.DynamicPartitionsDefinition(name="shots")
 EVERY_SHOT = "every_shot_is_made"
@@ -45,7 +45,7 @@ def call_sheet(context: dg.AssetExecutionContext, film: FilmResource, department
     outcomes = film.line.work(
         department,
         shots,
-        progress=lambda name, shot, done, total: context.log.debug(f"{name} {shot} {done}/{total}"),
+        progress=tell,
         filed=lambda outcome: _file(context, film, outcome),
     )
     failed = [outcome for outcome in outcomes if outcome.problem is not None]

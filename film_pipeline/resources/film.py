@@ -1,30 +1,53 @@
 """The opened production as a Dagster resource."""
 
-import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
 from pydantic import PrivateAttr
 
+from film_pipeline.departments.department import Progress
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.line import Line
 from film_pipeline.departments.roster import DEPARTMENTS
 
+
+_WATCHERS: list[Progress] = []
+
+
+@contextmanager
+def watching(progress: Progress) -> Iterator[None]:
+    """Hear of the progress of every run in this process."""
+    _WATCHERS.append(progress)
+    try:
+        yield
+    finally:
+        _WATCHERS.remove(progress)
+
+
+def tell(department: str, shot: str, done: int, total: int) -> None:
+    """Tell everybody who watches how far a department is with a shot."""
+    for progress in _WATCHERS:
+        progress(department, shot, done, total)
+
+
+REVIEW_URL = "http://127.0.0.1:3030"
 
 
 class FilmResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The production that the runs work on, opened once a run and closed with its engines at the end."""
 
     production: str = ""
-    review_url: str = "http://127.0.0.1:3030"
+    review_url: str = REVIEW_URL
     _line: Line | None = PrivateAttr(default=None)
 
     @classmethod
-    def from_environment(cls) -> "FilmResource":
+    def from_environment(cls, environment: Mapping[str, str]) -> "FilmResource":
         """FILM_PRODUCTION names the production's folder (the current folder unless set), FILM_REVIEW_URL the review app."""
         return cls(
-            production=os.environ.get("FILM_PRODUCTION", ""),
-            review_url=os.environ.get("FILM_REVIEW_URL", "http://127.0.0.1:3030"),
+            production=environment.get("FILM_PRODUCTION", ""),
+            review_url=environment.get("FILM_REVIEW_URL", REVIEW_URL),
         )
 
     def open(self) -> Film:

@@ -1,0 +1,43 @@
+# Everything a newcomer needs: `make demo`, `make studio`, `make test`.
+PYTHON ?= python3.11
+BIN := .venv/bin
+SAMPLE := productions/the-unwritten-page
+
+.PHONY: setup demo studio test lint bench faults docs clean
+
+setup: .venv/.ready .venv-blender/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	@echo "== making .venv (the film's own Python)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv-blender/.ready: requirements-blender.lock
+	@echo "== making .venv-blender (Blender as a Python module, about 400 MB to download)"
+	@test -x .venv-blender/bin/python || $(PYTHON) -m venv .venv-blender
+	.venv-blender/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-blender.lock
+	@sh deploy/system-libraries.sh
+	@touch $@
+
+demo: setup
+	$(BIN)/film demo
+
+studio: setup
+	$(BIN)/film studio --production $(SAMPLE)
+
+test: setup lint
+	$(BIN)/python -m pytest
+
+lint: .venv/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(SAMPLE)/.film

@@ -1,0 +1,195 @@
+"""Running the film through Dagster: what is due is launched as one run for many shots, and nothing else."""
+
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.stages import Stage
+from film_pipeline.departments.department import WHOLE_FILM
+from film_pipeline.departments.film import Film
+from film_pipeline.departments.line import Current, Due, Line, Stopped
+from film_pipeline.departments.roster import DEPARTMENTS
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@dataclass
+class Report:
+    """What a run came to, by department and shot."""
+
+    made: list[tuple[str, str]] = field(default_factory=list)
+    current: int = 0
+    problems: list[FilmProblem] = field(default_factory=list)
+    runs: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "made": [{"department": name, "shot": shot or None} for name, shot in self.made],
+            "current": self.current,
+            "problems": [problem.as_json() for problem in self.problems],
+            "runs": self.runs,
+        }
+
+
+def chosen_shots(film: Film, names: Sequence[str]) -> list[str]:
+    """The shots asked for, in the film's order; all of them when none is named. Raises FilmProblem."""
+    for name in names:
+        film.shot(name)
+    return [name for name in film.shots if not names or name in names]
+
+
+def due(line: Line, shots: Sequence[str], through: Stage) -> list[tuple[str, str]]:
+    """Every department and shot that is not current and can be worked on."""
+    found = []
+    for department in line.through(through):
+        if department.whole_film and not covers_the_film(line, shots, department.needs):
+            continue
+        for shot in line.shots_of(department, shots):
+            if isinstance(line.state(department.name, shot), Due):
+                found.append((department.name, shot))
+    return found
+
+
+def covers_the_film(line: Line, shots: Sequence[str], needs: Sequence[str]) -> bool:
+    """Whether work on the whole film makes sense when only these shots were asked for."""
+    return not needs or set(shots) == set(line.film.shots)
+
+
+def run_film(film: Film, shots: Sequence[str], through: Stage, watch: Callable[[str, str, int, int], None]) -> Report:
+    """Make everything that is out of date and nothing else. A shot that fails takes no other with it."""
+    report = Report()
+    line = Line(film, DEPARTMENTS)
+    work = due(line, shots, through)
+    if not work:
+        _conclude(line, shots, through, [], report)
+        return report
+    film.close()
+    with studio_instance(film) as instance:
+        _launch(film, instance, work, watch, report)
+    # What the run made is read back from the stores, not believed.
+    after = Line(Film(film.root), DEPARTMENTS)
+    _conclude(after, shots, through, work, report)
+    return report
+
+
+def _conclude(line: Line, shots: Sequence[str], through: Stage, work: list[tuple[str, str]], report: Report) -> None:
+    failures = line.film.frames.failures()
+    report.problems += line.film.problems
+    seen: set[str] = set()
+    for department in line.through(through):
+        if department.whole_film and not covers_the_film(line, shots, department.needs):
+            continue
+        for shot in line.shots_of(department, shots):
+            state = line.state(department.name, shot)
+            key = (department.name, shot)
+            if isinstance(state, Current):
+                report.current += 1
+                if key in work:
+                    report.made.append(key)
+            problem = _problem_of(state, failures.get(key))
+            if problem is not None and str(problem) not in seen:
+                seen.add(str(problem))
+                report.problems.append(problem)
+
+
+def _problem_of(state: Current | Due | Stopped, failure: dict[str, Any] | None) -> FilmProblem | None:
+    if isinstance(state, Stopped):
+        return state.problem
+    if isinstance(state, Due) and failure is not None and not failure["problem"].startswith("waits for"):
+        return FilmProblem(
+            failure["problem"],
+            failure["mend"] or "",
+            Path(failure["file"]) if failure["file"] else None,
+            failure["line"],
+            failure["field"] or "",
+            failure["shot"] or "",
+        )
+    return None
+
+
+def _launch(
+    film: Film,
+    instance: "dg.DagsterInstance",
+    work: list[tuple[str, str]],
+    watch: Callable[[str, str, int, int], None],
+    report: Report,
+) -> None:
+    from film_pipeline.definitions import defs
+    from film_pipeline.resources.film import watching
+    from film_pipeline.sensors.slates import register_shots
+
+    register_shots(instance, list(film.shots))
+    order = instance.get_dynamic_partitions("shots")
+    job = defs.get_job_def("whole_film")
+    names = list(dict.fromkeys(name for name, _ in work))
+    wanted = {shot for _, shot in work if shot != WHOLE_FILM}
+    with watching(watch):
+        parts = spans([shot in wanted for shot in order]) or [None]
+        for part, span in enumerate(parts, 1):
+            # What belongs to the whole film waits for the last part.
+            asked = [name for name in names if part == len(parts) or not DEPARTMENTS[name].whole_film]
+            tags = {"film/production": film.production.name}
+            if span is not None:
+                tags |= {
+                    "dagster/asset_partition_range_start": order[span[0]],
+                    "dagster/asset_partition_range_end": order[span[1]],
+                }
+            result = job.execute_in_process(
+                instance=instance,
+                tags=tags,
+                asset_selection=[_key(name) for name in asked],
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
+            report.runs.append(result.run_id)
+
+
+def _key(name: str) -> "dg.AssetKey":
+    import dagster as dg
+
+    return dg.AssetKey(name)
+
+
+def spans(wanted: Sequence[bool]) -> list[tuple[int, int]]:
+    """The first and last place of every unbroken run of what is wanted."""
+    found: list[tuple[int, int]] = []
+    for place, want in enumerate(wanted):
+        if want and found and found[-1][1] == place - 1:
+            found[-1] = (found[-1][0], place)
+        elif want:
+            found.append((place, place))
+    return found
+
+
+def dagster_home(film: Film) -> Path:
+    """The production's own Dagster instance, with the settings of this software."""
+    home = film.made / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    settings = REPOSITORY / "dagster.yaml"
+    if settings.is_file() and not (home / "dagster.yaml").exists():
+        shutil.copyfile(settings, home / "dagster.yaml")
+    return home
+
+
+@contextmanager
+def studio_instance(film: Film) -> Iterator["dg.DagsterInstance"]:
+    """The production's Dagster instance, with the environment that its resources read."""
+    home = dagster_home(film)
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ["FILM_PRODUCTION"] = str(film.root)
+    with warnings.catch_warnings():
+        # Dagster warns of its own beta features (single-run backfills) at every import.
+        warnings.simplefilter("ignore")
+        import dagster as dg
+
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            yield instance
