@@ -1,14 +1,36 @@
-"""How a finished file comes home: record beside it first, then the file, then the index."""
+"""How a finished file comes home: into the store, its record beside it, its place for people, the index.
 
-from collections.abc import Sequence
+Each step is whole on the disk before the next begins, so that a crash leaves nothing to be seen, or what `recover` (and
+`rebuild`) completes:
+
+1. a note of what is about to be filed, locked by the process that does it;
+2. the bytes, under their hash (nobody sees them yet);
+3. the record, where the file is going to lie;
+4. the file's place for people, changed in one step;
+5. the index, in one transaction; then the note is removed.
+"""
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
 from film_pipeline.core.record import Record, Turnover
+from film_pipeline.stores.disk import disk_problem, flush_all, partial_of, write_atomically
 from film_pipeline.stores.frames import FrameStore
-from film_pipeline.stores.media import MediaStore, write_atomically
+from film_pipeline.stores.leases import FileLock
+from film_pipeline.stores.media import MediaStore, is_same_file
 
 TURNOVER_FILE = "turnover.json"
+LAID_OUT = ("shots", "film")
+"""The folders below `.film` in which files are laid out for people, and where `rebuild` looks for their records."""
 
 
 def sidecar_of(media: Path) -> Path:
@@ -16,26 +38,222 @@ def sidecar_of(media: Path) -> Path:
     return media.with_name(media.name + ".json")
 
 
-def file_frames(media: MediaStore, frames: FrameStore, batch: Sequence[tuple[Path, Record, str]]) -> list[Record]:
-    """Bring finished files home.
+def file_frame(media: MediaStore, frames: FrameStore, made: Path, record: Record, at: str) -> Record:
+    """Bring one finished file home. See `file_frames`."""
+    [filed] = file_frames(media, frames, [(made, record, at)])
+    return filed
 
-    batch: (file, its record without hash and size, where it shall lie below the media root).
-    Returns the complete records. A crash at any point leaves nothing, or a sidecar and a file that `rebuild` puts
-    back into the index; filing the same again changes nothing.
+
+def file_frames(media: MediaStore, frames: FrameStore, batch: Sequence[tuple[Path, Record, str]]) -> list[Record]:
+    """Bring finished files home. A file from below the media root is moved, one from elsewhere is copied.
+
+    batch: (file, its record without hash and size, where it shall lie below the media root: shots/... or film/...).
+    Returns the complete records. Filing the same again changes nothing. Raises FilmProblem where a disk refuses.
     """
-    complete = []
-    for made, record, at in batch:
-        filed = record.model_copy(
-            update={"content_hash_sha256": sha256_of_file(made), "media_bytes": made.stat().st_size, "media_path": at}
-        )
-        write_atomically(sidecar_of(media.root / at), filed.model_dump_json(indent=1).encode() + b"\n")
-        media.keep(made, at, filed.content_hash_sha256)
-        complete.append(filed)
-    frames.file(complete)
+    if not batch:
+        return []
+    for _, _, at in batch:
+        if media.place(at).relative_to(media.root).parts[0] not in LAID_OUT:
+            raise ValueError(f"{at} would not be found again: files lie below {' or '.join(LAID_OUT)}")
+    with _noted(media.root, {"places": [at for _, _, at in batch]}) as token:
+        kept = media.store([made for made, _, _ in batch])
+        complete = [
+            record.model_copy(update={"content_hash_sha256": item.sha256, "media_bytes": item.bytes, "media_path": at})
+            for item, (_, record, at) in zip(kept, batch, strict=True)
+        ]
+        _write_sidecars(media, complete, token)
+        media.lay_out({record.media_path: record.content_hash_sha256 for record in complete}, token)
+        frames.file(complete)
+    media.discard((made for made, _, _ in batch), (at for _, _, at in batch))
     return complete
 
 
 def file_turnover(media: MediaStore, frames: FrameStore, turnover: Turnover, folder: str) -> None:
-    """Hand a turnover over, with a copy of it in its version's folder."""
-    write_atomically(media.root / folder / TURNOVER_FILE, turnover.model_dump_json(indent=1).encode() + b"\n")
-    frames.hand_over(turnover)
+    """Hand a turnover over, with a copy of it in its version's folder. An earlier one becomes the current one again."""
+    with _noted(media.root, {"turnovers": [f"{folder}/{TURNOVER_FILE}"]}):
+        handed_over = frames.next_hand_over(turnover.stage, turnover.shot)
+        document = {"handed_over": handed_over, **turnover.model_dump(mode="json")}
+        written = json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+        write_atomically(media.place(f"{folder}/{TURNOVER_FILE}"), written)
+        frames.hand_over(turnover, handed_over)
+
+
+@dataclass
+class Recovered:
+    """What an interrupted filing had begun and is now complete, and what could not be completed."""
+
+    records: list[Record] = field(default_factory=list)
+    turnovers: list[Turnover] = field(default_factory=list)
+    problems: list[FilmProblem] = field(default_factory=list)
+
+
+def recover(media: MediaStore, frames: FrameStore) -> Recovered:
+    """Complete what killed processes were filing. Call it before work begins; it costs nothing where nothing is left.
+
+    Filings of processes that are alive are left to them.
+    """
+    recovered = Recovered()
+    for note in sorted((media.root / "filing").glob("*.json")):
+        try:
+            lock = FileLock(note, create=False)
+        except FileNotFoundError:
+            continue
+        try:
+            if lock.take(wait=False) and lock.is_at(note):
+                _complete(media, frames, note.stem, json.loads(lock.read()), recovered)
+                note.unlink()
+        finally:
+            lock.let_go()
+    return recovered
+
+
+def read_record(path: Path, root: Path) -> Record:
+    """The record in a sidecar. Raises FilmProblem where it can't be read or belongs to another file."""
+    try:
+        record = Record.model_validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
+        raise FilmProblem(
+            f"the record can't be read: {_in_a_line(error)}",
+            f"restore it from a copy, or remove it and {path.stem}, and run the film again",
+            file=path,
+        ) from error
+    if sidecar_of(root / record.media_path) != path:
+        raise FilmProblem(
+            f"the record is of {record.media_path} and lies beside another file", "move it back to its file", file=path
+        )
+    return record
+
+
+def read_turnover(path: Path) -> tuple[Turnover, int]:
+    """A turnover from its file, and its place among the hand-overs. Raises FilmProblem where it can't be read."""
+    try:
+        document = json.loads(path.read_bytes())
+        handed_over = int(document.pop("handed_over", 1))
+        return Turnover.model_validate(document), handed_over
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        raise FilmProblem(
+            f"the turnover can't be read: {_in_a_line(error)}", "remove it and run the film again", file=path
+        ) from error
+
+
+def settle(media: MediaStore, record: Record) -> None:
+    """Make sure that a recorded file lies in its place and in the store, completing what a crash interrupted.
+
+    Raises FilmProblem where the bytes of the record are nowhere.
+    """
+    sha256 = record.content_hash_sha256
+    place, stored = media.place(record.media_path), media.path_of(sha256)
+    if is_same_file(place, stored):
+        if place.stat().st_size != record.media_bytes:
+            raise changed_bytes(media, record)
+        return
+    if place.is_file() and sha256_of_file(place) == sha256:
+        if not media.has(sha256):
+            media.keep(place, record.media_path, sha256)
+        return
+    if not media.has(sha256):
+        if place.is_file():
+            raise changed_bytes(media, record)
+        raise FilmProblem("the record has no file", "run the film again", file=place, shot=record.lineage.shot)
+    media.lay_out({record.media_path: sha256})
+
+
+def changed_bytes(media: MediaStore, record: Record) -> FilmProblem:
+    """The problem of a file whose bytes are not those that its record names."""
+    return FilmProblem(
+        "the file's bytes are not those of its record",
+        f"restore it from a copy, or remove it and {media.path_of(record.content_hash_sha256)}, and run the film again",
+        file=media.place(record.media_path),
+        shot=record.lineage.shot,
+    )
+
+
+def sidecar_bytes(record: Record) -> bytes:
+    """A record as it stands beside its file: read back and written again, it is the same bytes."""
+    return record.model_dump_json(indent=1).encode() + b"\n"
+
+
+def _write_sidecars(media: MediaStore, records: Sequence[Record], token: str) -> None:
+    partials: dict[Path, Path] = {}
+    sidecar = media.root
+    try:
+        for record in records:
+            sidecar = sidecar_of(media.place(record.media_path))
+            document = sidecar_bytes(record)
+            if sidecar.is_file() and sidecar.read_bytes() == document:
+                continue
+            sidecar.parent.mkdir(parents=True, exist_ok=True)
+            partials[sidecar] = partial_of(sidecar, token)
+            partials[sidecar].write_bytes(document)
+        flush_all(partials.values())
+        for sidecar, partial in partials.items():
+            os.replace(partial, sidecar)
+        # The folders themselves are brought to the disk with the places of the files, which lie in the same ones.
+    except OSError as error:
+        raise disk_problem(error, sidecar) from error
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _noted(root: Path, what: dict[str, list[str]]) -> Iterator[str]:
+    """A note of what is being filed. It goes when the filing is complete, and stays where it failed or was killed.
+
+    It is not brought to the disk by itself: a killed process needs it, and after a power cut `rebuild` does the same
+    from the records alone.
+    """
+    token = uuid.uuid4().hex[:12]
+    note = root / "filing" / f"{token}.json"
+    partial = note.with_suffix(".partial")
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(partial)
+    except OSError as error:
+        raise disk_problem(error, note) from error
+    try:
+        try:
+            lock.take(wait=True)
+            lock.write(json.dumps(what))
+            os.replace(partial, note)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise disk_problem(error, note) from error
+        yield token
+        note.unlink()
+    finally:
+        lock.let_go()
+
+
+def _complete(
+    media: MediaStore, frames: FrameStore, token: str, what: dict[str, list[str]], recovered: Recovered
+) -> None:
+    whole: list[Record] = []
+    for at in what.get("places", []):
+        place = media.place(at)
+        for half_written in place.parent.glob(f".*.{token}.partial*"):
+            half_written.unlink(missing_ok=True)
+        if not sidecar_of(place).is_file():
+            continue
+        try:
+            record = read_record(sidecar_of(place), media.root)
+            settle(media, record)
+        except FilmProblem as problem:
+            recovered.problems.append(problem)
+        else:
+            whole.append(record)
+    if whole:
+        frames.file(whole)
+    recovered.records += whole
+    for at in what.get("turnovers", []):
+        if media.place(at).is_file():
+            turnover, handed_over = read_turnover(media.place(at))
+            frames.hand_over(turnover, handed_over)
+            recovered.turnovers.append(turnover)
+
+
+def _in_a_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}".removeprefix(": ")
+    return str(error).splitlines()[0]

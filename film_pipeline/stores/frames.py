@@ -1,204 +1,317 @@
 """The frame store: the index of frames, their lineage, and what each department turned over.
 
-SQLite in WAL mode or Postgres by URL; many processes write at once. All of it can be rebuilt from the sidecars.
+SQLite in WAL mode or Postgres by URL; many processes write at once. All of it can be rebuilt from the sidecars, but for
+noted values, failures and heartbeats, which tell of the running and not of the film.
 """
 
+import datetime
 import json
-from collections.abc import Iterable, Sequence
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, create_engine, delete, event, func, insert, select, update
-from sqlalchemy.pool import NullPool
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, literal, select, update
 
 from film_pipeline.core.record import Record, Turnover
-from film_pipeline.stores.schema import EDGES, FAILURES, FRAMES, NOTED, TURNOVERS, migrate
+from film_pipeline.stores.database import Database
+from film_pipeline.stores.schema import EDGES, FAILURES, FRAMES, NOTED, RUNS, TURNOVERS
 
 _ASKED_AT_ONCE = 500
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Something was made from something, both by content. `steps` away from where the question began."""
+
+    sha256: str
+    reference_sha256: str
+    role: str
+    name: str
+    steps: int
 
 
 class FrameStore:
     """Frames, lineage, turnovers and failures.
 
     place: the path of an SQLite file, or the URL of a Postgres database (postgresql+psycopg2://...).
+    Every method raises FilmProblem where the database refuses.
     """
 
     def __init__(self, place: Path | str) -> None:
-        if isinstance(place, Path):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = _sqlite(place, "BEGIN IMMEDIATE")
-            self._reader = _sqlite(place, "BEGIN")
-        else:
-            self._writer = self._reader = create_engine(place, pool_size=2)
-        migrate(self._writer)
+        self.database = Database(place)
 
     def close(self) -> None:
-        self._writer.dispose()
-        self._reader.dispose()
+        self.database.close()
 
-    def file(self, records: Sequence[Record]) -> None:
-        """Index records, all in one transaction. A record whose path is indexed already replaces it."""
-        paths = [record.media_path for record in records]
-        with self._writer.begin() as connection:
-            for chunk in _chunks(paths):
-                connection.execute(delete(FRAMES).where(FRAMES.c.media_path.in_(chunk)))
-                connection.execute(delete(EDGES).where(EDGES.c.media_path.in_(chunk)))
-            if records:
-                connection.execute(insert(FRAMES), [_frame_row(record) for record in records])
-            edges = [edge for record in records for edge in _edge_rows(record)]
+    # Frames
+
+    def file(self, records: Iterable[Record]) -> int:
+        """Index records, all in one transaction, and say how many. A record whose path is there already replaces it.
+
+        An iterator is read inside the transaction, when no other process can index anything.
+        """
+        with self.database.writing() as connection:
+            by_path = {record.media_path: record for record in records}
+            self._forget(connection, list(by_path))
+            if by_path:
+                connection.execute(insert(FRAMES), [_frame_row(record) for record in by_path.values()])
+            edges = [edge for record in by_path.values() for edge in _edge_rows(record)]
             if edges:
                 connection.execute(insert(EDGES), edges)
+        return len(by_path)
 
-    def frames_made(self, recipes: Iterable[str]) -> dict[str, Record]:
+    def forget(self, media_paths: Iterable[str]) -> None:
+        """Take files out of the index, because they are no longer there. An iterator is read inside the transaction."""
+        with self.database.writing() as connection:
+            self._forget(connection, list(media_paths))
+
+    def _forget(self, connection: Connection, media_paths: Sequence[str]) -> None:
+        for chunk in _chunks(media_paths):
+            connection.execute(delete(FRAMES).where(FRAMES.c.media_path.in_(chunk)))
+            connection.execute(delete(EDGES).where(EDGES.c.media_path.in_(chunk)))
+
+    def frame_made(self, recipe_sha256: str, role: str = "") -> Record | None:
+        """The newest record of what was made by this recipe, of one role where a recipe makes several files."""
+        return self.frames_made([recipe_sha256], role).get(recipe_sha256)
+
+    def frames_made(self, recipes: Iterable[str], role: str = "") -> dict[str, Record]:
         """The newest record of each recipe that was made before."""
         found: dict[str, Record] = {}
-        with self._reader.connect() as connection:
+        with self.database.reading() as connection:
             for chunk in _chunks(list(recipes)):
-                rows = connection.execute(
-                    select(FRAMES.c.recipe_sha256, FRAMES.c.record)
-                    .where(FRAMES.c.recipe_sha256.in_(chunk))
-                    .order_by(FRAMES.c.made_at, FRAMES.c.media_path)
-                )
-                for recipe, record in rows:
-                    found[recipe] = Record.model_validate_json(record)
+                query = select(FRAMES.c.recipe_sha256, FRAMES.c.record).where(FRAMES.c.recipe_sha256.in_(chunk))
+                if role:
+                    query = query.where(FRAMES.c.role == role)
+                newest = dict(connection.execute(query.order_by(FRAMES.c.made_at, FRAMES.c.media_path)).tuples().all())
+                found |= {recipe: Record.model_validate_json(record) for recipe, record in newest.items()}
         return found
 
-    def record_of(self, sha256: str) -> Record | None:
-        """The newest record of a file by its content."""
-        return self._record(FRAMES.c.sha256 == sha256)
+    def record_of(self, file: str | Path) -> Record | None:
+        """The record of a file, by where it lies below `.film`, or the newest one of its content by SHA-256."""
+        if _SHA256.fullmatch(str(file)):
+            return self._record(FRAMES.c.sha256 == str(file))
+        return self._record(FRAMES.c.media_path == Path(file).as_posix())
 
     def record_at(self, media_path: str) -> Record | None:
         """The record of a file by where it lies below `.film`."""
         return self._record(FRAMES.c.media_path == media_path)
 
-    def _record(self, where: Any) -> Record | None:
+    def _record(self, where: ColumnElement[bool]) -> Record | None:
         query = select(FRAMES.c.record).where(where).order_by(FRAMES.c.made_at.desc(), FRAMES.c.media_path).limit(1)
-        with self._reader.connect() as connection:
+        with self.database.reading() as connection:
             found = connection.execute(query).scalar()
         return Record.model_validate_json(found) if found else None
 
-    def records(self) -> Iterable[Record]:
+    def records(self) -> Iterator[Record]:
         """Every record, in the order of their paths."""
-        with self._reader.connect() as connection:
-            for row in connection.execute(select(FRAMES.c.record).order_by(FRAMES.c.media_path)):
-                yield Record.model_validate_json(row.record)
+        for chunk in self.record_texts():
+            yield from (Record.model_validate_json(text) for text in chunk)
+
+    def record_texts(self, at_once: int = 20_000) -> Iterator[list[str]]:
+        """Every record as JSON text, in the order of their paths, so many at once."""
+        with self.database.reading() as connection:
+            query = select(FRAMES.c.record).order_by(FRAMES.c.media_path)
+            result = connection.execution_options(stream_results=True).execute(query)
+            for rows in result.scalars().partitions(at_once):
+                yield list(rows)
+
+    def media_paths(self) -> set[str]:
+        with self.database.reading() as connection:
+            return set(connection.execute(select(FRAMES.c.media_path)).scalars())
 
     def count(self) -> int:
-        with self._reader.connect() as connection:
+        with self.database.reading() as connection:
             return connection.execute(select(func.count()).select_from(FRAMES)).scalar_one()
 
-    def hand_over(self, turnover: Turnover) -> None:
-        """Make a turnover the current one of its stage and shot. Earlier versions are kept."""
-        same = (TURNOVERS.c.stage == turnover.stage) & (TURNOVERS.c.shot == turnover.shot)
-        with self._writer.begin() as connection:
-            newest = connection.execute(select(func.max(TURNOVERS.c.handed_over)).where(same)).scalar() or 0
+    # Lineage
+
+    def made_from(self, sha256: str) -> list[Edge]:
+        """All that a file was made from, and what that was made from, down to the author's files; nearest first."""
+        return self._closure(EDGES.c.sha256, EDGES.c.reference_sha256, sha256)
+
+    def made_into(self, sha256: str) -> list[Edge]:
+        """All that was made from a file, and what was made from that; nearest first."""
+        return self._closure(EDGES.c.reference_sha256, EDGES.c.sha256, sha256)
+
+    def _closure(self, here: ColumnElement[str], there: ColumnElement[str], sha256: str) -> list[Edge]:
+        # Only hashes run through the recursion, so that a file reached by many ways is walked on from once.
+        reached = select(literal(sha256).label("reached")).cte("reached_files", recursive=True)
+        reached = reached.union(select(there).join(reached, here == reached.c.reached))
+        query = select(EDGES.c.sha256, EDGES.c.reference_sha256, EDGES.c.role, EDGES.c.name)
+        with self.database.reading() as connection:
+            found = connection.execute(query.where(here.in_(select(reached.c.reached))).distinct()).all()
+        return _by_steps(found, sha256, here is EDGES.c.sha256)
+
+    # Turnovers
+
+    def hand_over(self, turnover: Turnover, handed_over: int = 0) -> None:
+        """Make a turnover the current one of its stage and shot. Earlier versions are kept.
+
+        handed_over: its place among the hand-overs of the stage and shot; the next one if it is not given.
+        """
+        same = _of(turnover.stage, turnover.shot)
+        with self.database.writing() as connection:
             row = {
                 "recipe_sha256": turnover.recipe_sha256,
-                "handed_over": newest + 1,
+                "handed_over": handed_over or self._next_hand_over(connection, same),
                 "turnover": turnover.model_dump_json(),
             }
-            changed = connection.execute(update(TURNOVERS).where(same & (TURNOVERS.c.version == turnover.version)).values(row))
+            changed = connection.execute(
+                update(TURNOVERS).where(same, TURNOVERS.c.version == turnover.version).values(row)
+            )
             if not changed.rowcount:
                 key = {"stage": turnover.stage, "shot": turnover.shot, "version": turnover.version}
                 connection.execute(insert(TURNOVERS).values(**key, **row))
 
+    def next_hand_over(self, stage: str, shot: str) -> int:
+        with self.database.reading() as connection:
+            return self._next_hand_over(connection, _of(stage, shot))
+
+    def _next_hand_over(self, connection: Connection, same: ColumnElement[bool]) -> int:
+        return (connection.execute(select(func.max(TURNOVERS.c.handed_over)).where(same)).scalar() or 0) + 1
+
+    def take_back(self, stage: str, shot: str, version: int) -> None:
+        """Take a turnover out of the index, because its file is no longer there."""
+        with self.database.writing() as connection:
+            connection.execute(delete(TURNOVERS).where(_of(stage, shot), TURNOVERS.c.version == version))
+
     def turnover(self, stage: str, shot: str, recipe_sha256: str) -> Turnover | None:
         """What was made by that recipe, if it ever was."""
-        return self._turnover((TURNOVERS.c.stage == stage) & (TURNOVERS.c.shot == shot) & (TURNOVERS.c.recipe_sha256 == recipe_sha256))
+        return self._turnover(and_(_of(stage, shot), TURNOVERS.c.recipe_sha256 == recipe_sha256))
 
     def latest(self, stage: str, shot: str) -> Turnover | None:
-        return self._turnover((TURNOVERS.c.stage == stage) & (TURNOVERS.c.shot == shot))
+        """The current turnover: the one that was handed over last."""
+        return self._turnover(_of(stage, shot))
 
-    def _turnover(self, where: Any) -> Turnover | None:
-        query = select(TURNOVERS.c.turnover).where(where).order_by(TURNOVERS.c.handed_over.desc()).limit(1)
-        with self._reader.connect() as connection:
-            found = connection.execute(query).scalar()
+    def _turnover(self, where: ColumnElement[bool]) -> Turnover | None:
+        newest = (TURNOVERS.c.handed_over.desc(), TURNOVERS.c.version.desc())
+        with self.database.reading() as connection:
+            found = connection.execute(select(TURNOVERS.c.turnover).where(where).order_by(*newest).limit(1)).scalar()
         return Turnover.model_validate_json(found) if found else None
 
     def latest_all(self) -> dict[tuple[str, str], Turnover]:
         """The current turnover of every stage and shot, in one query."""
-        with self._reader.connect() as connection:
-            rows = connection.execute(select(TURNOVERS.c.turnover).order_by(TURNOVERS.c.handed_over))
-            turnovers = [Turnover.model_validate_json(row.turnover) for row in rows]
+        newest = (
+            select(TURNOVERS.c.stage, TURNOVERS.c.shot, func.max(TURNOVERS.c.handed_over).label("handed_over"))
+            .group_by(TURNOVERS.c.stage, TURNOVERS.c.shot)
+            .subquery()
+        )
+        current = and_(*(TURNOVERS.c[name] == newest.c[name] for name in ("stage", "shot", "handed_over")))
+        query = select(TURNOVERS.c.turnover).join(newest, current).order_by(TURNOVERS.c.version)
+        with self.database.reading() as connection:
+            found = connection.execute(query).scalars().all()
+        turnovers = [Turnover.model_validate_json(text) for text in found]
         return {(turnover.stage, turnover.shot): turnover for turnover in turnovers}
 
     def versions(self, stage: str, shot: str) -> list[Turnover]:
         """Every version of a stage's work on a shot, oldest first."""
-        query = select(TURNOVERS.c.turnover).where((TURNOVERS.c.stage == stage) & (TURNOVERS.c.shot == shot))
-        with self._reader.connect() as connection:
-            rows = connection.execute(query.order_by(TURNOVERS.c.version)).all()
-        return [Turnover.model_validate_json(row.turnover) for row in rows]
+        query = select(TURNOVERS.c.turnover).where(_of(stage, shot)).order_by(TURNOVERS.c.version)
+        with self.database.reading() as connection:
+            return [Turnover.model_validate_json(text) for text in connection.execute(query).scalars()]
 
     def next_version(self, stage: str, shot: str) -> int:
-        query = select(func.max(TURNOVERS.c.version)).where((TURNOVERS.c.stage == stage) & (TURNOVERS.c.shot == shot))
-        with self._reader.connect() as connection:
-            return (connection.execute(query).scalar() or 0) + 1
+        with self.database.reading() as connection:
+            return (connection.execute(select(func.max(TURNOVERS.c.version)).where(_of(stage, shot))).scalar() or 0) + 1
 
-    def fail(self, stage: str, shot: str, problem: dict[str, Any]) -> None:
+    # What happens to runs
+
+    def fail(self, stage: str, shot: str, problem: dict[str, Any], run_id: str = "") -> None:
         """Note why a stage could not make a shot, in the place of what was noted before."""
-        with self._writer.begin() as connection:
-            self._forget_failure(connection, stage, shot)
-            connection.execute(insert(FAILURES).values(stage=stage, shot=shot, problem=json.dumps(problem)))
+        told = json.dumps(problem, ensure_ascii=False)
+        with self.database.writing() as connection:
+            connection.execute(delete(FAILURES).where(_failed(stage, shot)))
+            connection.execute(
+                insert(FAILURES).values(stage=stage, shot=shot, run_id=run_id, failed_at=_now(), problem=told)
+            )
 
     def clear_failure(self, stage: str, shot: str) -> None:
-        if (stage, shot) in self.failures():
-            with self._writer.begin() as connection:
-                self._forget_failure(connection, stage, shot)
-
-    def _forget_failure(self, connection: Connection, stage: str, shot: str) -> None:
-        connection.execute(delete(FAILURES).where((FAILURES.c.stage == stage) & (FAILURES.c.shot == shot)))
+        """Forget a failure, if there is one. Writes nothing where there is none."""
+        with self.database.reading() as connection:
+            noted = connection.execute(select(FAILURES.c.stage).where(_failed(stage, shot))).first()
+        if noted is not None:
+            with self.database.writing() as connection:
+                connection.execute(delete(FAILURES).where(_failed(stage, shot)))
 
     def failures(self) -> dict[tuple[str, str], dict[str, Any]]:
-        with self._reader.connect() as connection:
-            rows = connection.execute(select(FAILURES)).all()
+        """The problems as they were told, by stage and shot."""
+        with self.database.reading() as connection:
+            rows = connection.execute(select(FAILURES).order_by(FAILURES.c.shot, FAILURES.c.stage)).all()
         return {(row.stage, row.shot): json.loads(row.problem) for row in rows}
+
+    def heartbeat(self, run_id: str) -> None:
+        """Note that a run is alive, now, in this process."""
+        row = {"process": f"{os.getpid()} on {socket.gethostname()}", "beat_at": _now()}
+        with self.database.writing() as connection:
+            if not connection.execute(update(RUNS).where(RUNS.c.run_id == run_id).values(row)).rowcount:
+                connection.execute(insert(RUNS).values(run_id=run_id, **row))
+
+    def end_run(self, run_id: str) -> None:
+        """A run has ended, well or not: no heartbeat is expected of it any more."""
+        with self.database.writing() as connection:
+            connection.execute(delete(RUNS).where(RUNS.c.run_id == run_id))
+
+    def silent_runs(self, since: datetime.timedelta) -> list[str]:
+        """Runs that have not ended and have not been heard of for that long."""
+        limit = (datetime.datetime.now(datetime.UTC) - since).isoformat(timespec="microseconds")
+        with self.database.reading() as connection:
+            return list(connection.execute(select(RUNS.c.run_id).where(RUNS.c.beat_at < limit)).scalars())
 
     def get_value(self, key: str) -> Any:
         """A noted JSON value, or None."""
-        with self._reader.connect() as connection:
+        with self.database.reading() as connection:
             found = connection.execute(select(NOTED.c.value).where(NOTED.c.key == key)).scalar()
         return None if found is None else json.loads(found)
 
     def set_value(self, key: str, value: Any) -> None:
-        with self._writer.begin() as connection:
+        with self.database.writing() as connection:
             connection.execute(delete(NOTED).where(NOTED.c.key == key))
-            connection.execute(insert(NOTED).values(key=key, value=json.dumps(value)))
+            connection.execute(insert(NOTED).values(key=key, value=json.dumps(value, ensure_ascii=False)))
 
     def rows(self) -> dict[str, list[Row[Any]]]:
         """Every row of the tables that the sidecars rebuild, in a fixed order."""
-        tables = {"frames": FRAMES, "edges": EDGES}
-        with self._reader.connect() as connection:
-            found = {
-                name: list(connection.execute(select(table).order_by(*table.primary_key.columns)).all())
-                for name, table in tables.items()
+        with self.database.reading() as connection:
+            return {
+                table.name: list(connection.execute(select(table).order_by(*table.primary_key.columns)).all())
+                for table in (FRAMES, EDGES, TURNOVERS)
             }
-            turnovers = select(TURNOVERS.c.stage, TURNOVERS.c.shot, TURNOVERS.c.version, TURNOVERS.c.turnover)
-            found["turnovers"] = list(
-                connection.execute(turnovers.order_by(TURNOVERS.c.stage, TURNOVERS.c.shot, TURNOVERS.c.version)).all()
-            )
-        return found
 
 
-def _sqlite(path: Path, begin: str) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"timeout": 60})
+def _of(stage: str, shot: str) -> ColumnElement[bool]:
+    return and_(TURNOVERS.c.stage == stage, TURNOVERS.c.shot == shot)
 
-    @event.listens_for(engine, "connect")
-    def _settle(connection: Any, _: Any) -> None:
-        # The driver's own transactions start too late to be IMMEDIATE, so it is told to start none.
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA busy_timeout=60000")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+def _failed(stage: str, shot: str) -> ColumnElement[bool]:
+    return and_(FAILURES.c.stage == stage, FAILURES.c.shot == shot)
 
-    return engine
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
 def _chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
     return (values[start : start + _ASKED_AT_ONCE] for start in range(0, len(values), _ASKED_AT_ONCE))
+
+
+def _by_steps(edges: Sequence[Row[Any, Any, Any, Any]], start: str, upstream: bool) -> list[Edge]:
+    """The edges with their distance from the start, nearest first."""
+    beyond: dict[str, list[Row[Any, Any, Any, Any]]] = {}
+    for edge in edges:
+        beyond.setdefault(edge.sha256 if upstream else edge.reference_sha256, []).append(edge)
+    walked: list[Edge] = []
+    seen, front, steps = {start}, [start], 1
+    while front:
+        found = sorted({edge for sha256 in front for edge in beyond.get(sha256, [])}, key=tuple)
+        walked += [Edge(edge.sha256, edge.reference_sha256, edge.role, edge.name, steps) for edge in found]
+        reached = dict.fromkeys(edge.reference_sha256 if upstream else edge.sha256 for edge in found)
+        front = [sha256 for sha256 in reached if sha256 not in seen]
+        seen |= set(front)
+        steps += 1
+    return walked
 
 
 def _frame_row(record: Record) -> dict[str, Any]:

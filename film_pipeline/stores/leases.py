@@ -2,37 +2,99 @@
 
 import fcntl
 import logging
-import time
+import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_LOOK_AGAIN_S = 0.2
+_held: set[int] = set()
+
+
+class FileLock:
+    """A lock on one file, held by one opening of it: threads exclude each other as processes do.
+
+    Needs a disk with `flock` (every local one; NFS from version 4 on). Raises OSError where the file can't be opened.
+    """
+
+    def __init__(self, path: Path, create: bool = True) -> None:
+        self._owner = os.getpid()
+        self._descriptor = os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), 0o644)
+        _held.add(self._descriptor)
+
+    def take(self, wait: bool) -> bool:
+        """Whether it is ours now. Waiting costs nothing and ends at the latest when the holder's process does."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return False
+        return True
+
+    def read(self) -> str:
+        return os.pread(self._descriptor, 1 << 26, 0).decode(errors="replace")
+
+    def write(self, text: str) -> None:
+        os.ftruncate(self._descriptor, 0)
+        data, at = text.encode(), 0
+        while at < len(data):
+            at += os.pwrite(self._descriptor, data[at:], at)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether the locked file still is the one of that name."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), path.stat())
+        except FileNotFoundError:
+            return False
+
+    def let_go(self) -> None:
+        if self._owner == os.getpid() and self._descriptor in _held:
+            _held.discard(self._descriptor)
+            os.close(self._descriptor)
+
+
+def _let_go_in_child() -> None:
+    # A forked worker shares the locks of its parent: were it to keep them open, they would outlive a killed parent.
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 def _say(what: str) -> None:
-    log.info("%s is being made by another run: waiting for it", what)
+    log.info("%s: waiting for it", what)
 
 
 @contextmanager
 def claim(root: Path, stage: str, shot: str, waiting: Callable[[str], None] = _say) -> Iterator[None]:
     """Hold a stage of a shot for as long as the block runs, waiting for whoever holds it now.
 
-    root: the production's `.film`. waiting: told once, where there is somebody to wait for.
+    root: the production's `.film`. waiting: told once who holds it, where there is somebody to wait for.
+    A claim must not be taken again inside its own block.
     """
-    folder = root / "claims"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{shot}.{stage}").open("a") as file:
-        told = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not told:
-                    waiting(f"{stage} of {shot}")
-                    told = True
-                time.sleep(_LOOK_AGAIN_S)
+    with _locked(root / "claims" / f"{shot or 'film'}.{stage}", f"{stage} of {shot or 'the film'}", waiting):
         yield
+
+
+@contextmanager
+def claim_production(root: Path, waiting: Callable[[str], None] = _say) -> Iterator[None]:
+    """Hold the whole production, for work on what all its shots share."""
+    with _locked(root / "claims" / "production", "the production", waiting):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, what: str, waiting: Callable[[str], None]) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        if not lock.take(wait=False):
+            waiting(f"{what} is in work at {lock.read().strip() or 'another run'}")
+            lock.take(wait=True)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        yield
+    finally:
+        lock.let_go()

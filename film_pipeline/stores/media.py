@@ -4,13 +4,16 @@ import errno
 import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
+from film_pipeline.stores.disk import disk_problem, flush_all, link_atomically, partial_of, write_atomically
+from film_pipeline.stores.thumbnails import make_thumbnail
+
+__all__ = ["Kept", "MediaStore", "disk_problem", "write_atomically"]
 
 log = logging.getLogger(__name__)
 
@@ -23,77 +26,92 @@ class Kept:
     bytes: int
 
 
-def write_atomically(path: Path, data: bytes | Callable[[Path], None]) -> None:
-    """Write a file so that it is there whole or not at all, even if the machine stops.
-
-    data: the bytes, or a function that writes the file at the path it is given.
-    Raises FilmProblem where the disk is full or read-only; nothing half-written is left.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        if isinstance(data, bytes):
-            partial.write_bytes(data)
-        else:
-            data(partial)
-        _to_disk(partial)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-        _to_disk(path.parent)
-    except OSError as error:
-        raise disk_problem(error, path) from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def disk_problem(error: OSError, path: Path) -> FilmProblem:
-    """What an operating system's refusal means to the film."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FilmProblem("the disk is full", "free some space and run it again; what was made is kept", file=path)
-    return FilmProblem(f"the file can't be written: {error.strerror}", "check the folder's owner and its disk", file=path)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 class MediaStore:
-    """Everything made, below one folder (`.film`). Same bytes are kept once."""
+    """Everything made, below one folder (`.film`). Same bytes are kept once.
+
+    A finished file from below that folder is moved; one from anywhere else is copied, because it may be the author's.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.objects = root / "objects"
+        self.cache = root / "cache"
 
     def keep(self, made: Path, at: str, sha256: str = "") -> Kept:
         """Take a finished file into the store and lay it out at `at` (relative to the root).
 
-        sha256: of the file's bytes, where the caller has just worked it out. The file made is moved, not copied, where it lies on the same disk. Keeping the same file again changes nothing.
-        Raises FilmProblem where the disk refuses.
+        sha256: of the file's bytes, where the caller has just worked it out.
+        Keeping the same file again changes nothing. Raises FilmProblem where the disk refuses.
         """
-        sha256 = sha256 or sha256_of_file(made)
-        stored = self.path_of(sha256)
-        place = self.root / at
+        [kept] = self.store([made], [sha256])
+        self.lay_out({at: kept.sha256})
+        self.discard([made], [at])
+        return kept
+
+    def store(self, made: Sequence[Path], hashes: Sequence[str] = ()) -> list[Kept]:
+        """Take files into the store by their content, without giving them a place.
+
+        All of them are on the disk when this returns. Raises FilmProblem where the disk refuses, or where a file that
+        the store itself holds no longer has the bytes of its name.
+        """
+        kept: list[Kept] = []
+        new: dict[str, Path] = {}
         try:
-            size = made.stat().st_size
-            if not stored.exists():
-                stored.parent.mkdir(parents=True, exist_ok=True)
-                _to_disk(made)
-                self._move(made, stored)
-                # Read-only, so that no program that opens the hard link can change the kept bytes by accident.
-                os.chmod(stored, 0o444)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            self._link(stored, place)
+            for place, path in enumerate(made):
+                known = hashes[place] if place < len(hashes) else ""
+                sha256, size = known or self._hash(path), path.stat().st_size
+                kept.append(Kept(sha256, size))
+                if not self._stands(sha256, size):
+                    new[sha256] = path
+            incoming = {sha256: self._bring_near(sha256, path) for sha256, path in new.items()}
+            flush_all(incoming.values())
+            for sha256, path in incoming.items():
+                # Read-only, so that no program that opens the hard link changes the kept bytes by accident.
+                os.chmod(path, 0o444)
+                os.replace(path, self.path_of(sha256))
+            flush_all(self.path_of(sha256).parent for sha256 in incoming)
         except OSError as error:
-            raise disk_problem(error, place) from error
-        if made != stored and made != place:
-            made.unlink(missing_ok=True)
-        return Kept(sha256, size)
+            raise disk_problem(error, Path(error.filename) if error.filename else self.objects) from error
+        return kept
+
+    def lay_out(self, places: dict[str, str], token: str = "") -> None:
+        """Give stored files their places for people: hash by place, relative to the root.
+
+        Each place changes in one step. Raises FilmProblem where the disk refuses.
+        """
+        copied = ""
+        folders: set[Path] = set()
+        for at, sha256 in places.items():
+            place, stored = self.place(at), self.path_of(sha256)
+            try:
+                if place.parent not in folders:
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    folders.add(place.parent)
+                if not is_same_file(place, stored) and not link_atomically(stored, place, token):
+                    copied = at
+            except OSError as error:
+                raise disk_problem(error, place) from error
+        if copied:
+            log.warning("this disk has no hard links to spare: %s is a copy and takes its own space", copied)
+        try:
+            flush_all(folders)
+        except OSError as error:
+            raise disk_problem(error, self.root) from error
+
+    def discard(self, made: Iterable[Path], places: Iterable[str]) -> None:
+        """Remove finished files of the workbench that the store now holds, but for those that lie at `places`."""
+        laid_out = {os.path.abspath(self.place(at)) for at in places}
+        for path in made:
+            if os.path.abspath(path) in laid_out or self._is_inside(path, self.objects) or self._is_placed(path):
+                continue
+            if self._is_inside(path, self.root):
+                path.unlink(missing_ok=True)
+
+    def place(self, at: str) -> Path:
+        """Where `at` lies on the disk. Raises ValueError for a place outside of the root."""
+        if not at or at.startswith("/") or ".." in at.split("/"):
+            raise ValueError(f"{at!r} is no place below {self.root}")
+        return self.root / at
 
     def path_of(self, sha256: str) -> Path:
         return self.objects / sha256[:2] / sha256
@@ -105,32 +123,63 @@ class MediaStore:
         """Whether the stored bytes still are what their name says."""
         return self.has(sha256) and sha256_of_file(self.path_of(sha256)) == sha256
 
-    def _move(self, made: Path, stored: Path) -> None:
+    def thumbnail(self, sha256: str, width: int) -> Path:
+        """A JPEG of a stored PNG, JPEG, TIFF or EXR, at most `width` pixels wide, made once and cached.
+
+        Raises FilmProblem for a file that is no picture.
+        """
+        thumbnail = self.cache / "thumbnails" / sha256[:2] / f"{sha256}.{width}.jpg"
+        if not thumbnail.is_file():
+            write_atomically(thumbnail, make_thumbnail(self.path_of(sha256), width))
+        return thumbnail
+
+    def _hash(self, path: Path) -> str:
+        sha256 = sha256_of_file(path)
+        if self._is_inside(path, self.objects) and path.name != sha256:
+            raise FilmProblem(
+                "the stored file's bytes have changed",
+                f"restore it from a copy, or remove {path} and run the film again to make it anew",
+                file=path,
+            )
+        return sha256
+
+    def _stands(self, sha256: str, size: int) -> bool:
+        """Whether the object is there. One of another size was damaged, and is put right by what comes in."""
         try:
-            os.replace(made, stored)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            log.warning("%s lies on another disk than the production: it is copied, not moved", made)
-            write_atomically(stored, lambda partial: _copy(made, partial))
+            return self.path_of(sha256).stat().st_size == size
+        except FileNotFoundError:
+            return False
 
-    def _link(self, stored: Path, place: Path) -> None:
-        if place.exists():
-            if place.samefile(stored):
-                return
-            place.unlink()
+    def _bring_near(self, sha256: str, made: Path) -> Path:
+        """The file under a name on the objects' own disk, ready to be renamed: itself if it may be moved, or a copy."""
+        stored = self.path_of(sha256)
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        movable = self._is_inside(made, self.root) and not made.is_symlink()
+        if movable and made.stat().st_dev == stored.parent.stat().st_dev:
+            return made
+        if movable:
+            log.warning("%s lies on another disk than the store: it is copied, not moved", made)
+        partial = partial_of(stored)
         try:
-            os.link(stored, place)
-        except FileExistsError:
-            return
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-                raise
-            log.warning("this disk has no hard links: %s is a copy", place)
-            write_atomically(place, lambda partial: _copy(stored, partial))
+            shutil.copyfile(made, partial)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+        return partial
+
+    def _is_placed(self, path: Path) -> bool:
+        """Whether the path is a name that the store itself gave to one of its files, and not a leftover."""
+        return path.is_file() and path.stat().st_nlink > 1
+
+    def _is_inside(self, path: Path, folder: Path) -> bool:
+        return os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep)
 
 
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)
-
-
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two names are of one file. False where either is missing."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return False
+        raise

@@ -1,0 +1,179 @@
+"""The store's database: SQLite in WAL mode or Postgres by URL, one writer at a time, any number of readers.
+
+Processes may fork: a child never uses the connections of its parent.
+"""
+
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import Pool
+
+from film_pipeline.core.problems import FilmProblem
+
+SCHEMA_HEAD = "0001"
+"""The newest migration in `migrations/versions/`. It stands here so that opening a store need not load Alembic."""
+
+_BUSY_S = 60
+_ONE_WRITER = 0x66696C6D
+"""The key of the Postgres advisory lock that writers take in turn, as SQLite's writers do by BEGIN IMMEDIATE."""
+
+_open: "weakref.WeakSet[Database]" = weakref.WeakSet()
+_of_parents: list[Pool] = []
+
+
+class Database:
+    """An opened store, its tables at the newest version.
+
+    place: the path of an SQLite file, or a URL (sqlite:///film.sqlite, postgresql+psycopg2://user@host/film).
+    Raises FilmProblem where it can't be opened, or was written by newer software.
+    """
+
+    def __init__(self, place: Path | str) -> None:
+        self.file, self.url = _place(place)
+        if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = _sqlite(self.file, "BEGIN IMMEDIATE")
+            self._reader = _sqlite(self.file, "BEGIN")
+        else:
+            self._reader = _postgres(self.url)
+            self._writer = self._reader
+        _open.add(self)
+        self._bring_up_to_date()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent view of the tables for as long as the block runs."""
+        with self._told(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, alone among all writers. It is kept when the block ends and undone when it fails."""
+        with self._told(), self._writer.begin() as connection:
+            if self.file is None:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_WRITER})
+            yield connection
+
+    def close(self) -> None:
+        self._writer.dispose()
+        self._reader.dispose()
+
+    def leave_connections_to_parent(self) -> None:
+        """In a forked child: forget the parent's connections without closing them."""
+        for engine in {self._writer, self._reader}:
+            # Kept for ever, because closing an inherited SQLite connection may undo the parent's locks.
+            _of_parents.append(engine.pool)
+            engine.dispose(close=False)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._problem(error) from error
+
+    def _problem(self, error: DBAPIError) -> FilmProblem:
+        said = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+        lowered = said.lower()
+        if "full" in lowered or "no space" in lowered:
+            mend = "free some space and run it again; what was made is kept"
+        elif "malformed" in lowered or "not a database" in lowered:
+            mend = "remove the file; `film rebuild` makes it again from the records beside the media"
+        elif "locked" in lowered:
+            mend = f"another program has held the store for {_BUSY_S} s: close it and run again"
+        elif "connect" in lowered:
+            mend = "start the database, or correct its URL"
+        else:
+            mend = "check the store's disk and owner; `film rebuild` makes it again from the records beside the media"
+        where = "" if self.file else f" ({make_url(self.url).render_as_string(hide_password=True)})"
+        return FilmProblem(f"the store{where} says: {said}", mend, file=self.file)
+
+    def _bring_up_to_date(self) -> None:
+        if self._version() == SCHEMA_HEAD:
+            return
+        with self.writing() as connection:
+            version = _version_in(connection)
+            if version == SCHEMA_HEAD:
+                return
+            if version > SCHEMA_HEAD:
+                raise FilmProblem(
+                    f"the store is of version {version}, this software knows {SCHEMA_HEAD}",
+                    "install the newer film-pipeline",
+                    file=self.file,
+                )
+            _migrate(connection)
+
+    def _version(self) -> str:
+        with self.reading() as connection:
+            return _version_in(connection)
+
+
+def _version_in(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return str(connection.execute(text("SELECT max(version_num) FROM alembic_version")).scalar() or "")
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _place(place: Path | str) -> tuple[Path | None, str]:
+    if isinstance(place, Path):
+        return place, ""
+    if "://" not in place:
+        return Path(place), ""
+    url = make_url(place)
+    if url.get_backend_name() == "sqlite":
+        return Path(url.database or "film.sqlite"), ""
+    if url.drivername in ("postgresql", "postgres"):
+        # Dagster's Postgres storage knows psycopg2 only, so that is the one driver of the house.
+        url = url.set(drivername="postgresql+psycopg2")
+    return None, url.render_as_string(hide_password=False)
+
+
+def _sqlite(path: Path, begin: str) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", pool_size=2, max_overflow=14, connect_args={"timeout": _BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def _settle(connection: Any, _: Any) -> None:
+        # The driver's own transactions start too late to be IMMEDIATE, so it is told to start none.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_S * 1000}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgres(url: str) -> Engine:
+    try:
+        return create_engine(url, pool_size=2, max_overflow=14, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise FilmProblem("the Postgres driver is not installed", "pip install 'film-pipeline[postgres]'") from error
+    except NoSuchModuleError as error:
+        raise FilmProblem(f"no such database: {error}", "write postgresql+psycopg2://user@host/film") from error
+
+
+def _forget_parents_connections() -> None:
+    for database in list(_open):
+        database.leave_connections_to_parent()
+
+
+os.register_at_fork(after_in_child=_forget_parents_connections)

@@ -1,0 +1,9 @@
+"""Runs the migrations inside the transaction that `stores.database` has opened."""
+
+from alembic import context
+
+from film_pipeline.stores.schema import METADATA
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()
