@@ -44,7 +44,7 @@ def partial_of(path: Path, token: str = "") -> Path:
 
     token: marks the partial files of one filing, so that they can be found and removed after a crash.
     """
-    return path.with_name(f".{path.name}.{token or uuid.uuid4().hex[:12]}.partial{path.suffix}")
+    return path.parent / f".{path.name}.{token or uuid.uuid4().hex[:12]}.partial{path.suffix}"
 
 
 def link_atomically(stored: Path, place: Path, token: str = "") -> bool:
@@ -53,7 +53,7 @@ def link_atomically(stored: Path, place: Path, token: str = "") -> bool:
     Returns False, and has then copied, where the disk can't link (no hard links, or too many of this file).
     Raises OSError.
     """
-    partial = partial_of(place, token)
+    partial = str(partial_of(place, token))
     linked = True
     try:
         try:
@@ -64,14 +64,26 @@ def link_atomically(stored: Path, place: Path, token: str = "") -> bool:
             shutil.copyfile(stored, partial)
             flush(partial)
             linked = False
-        os.replace(partial, place)
-    finally:
-        # Renaming one name of a file onto another name of the same file does nothing at all, so the first is left.
-        partial.unlink(missing_ok=True)
+        if linked and is_same_file(place, stored):
+            # Renaming one name of a file onto another name of the same file does nothing at all.
+            os.unlink(partial)
+        else:
+            os.replace(partial, place)
+    except OSError:
+        Path(partial).unlink(missing_ok=True)
+        raise
     return linked
 
 
-def flush(path: Path) -> None:
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two names are of one file. False where either is missing."""
+    try:
+        return os.path.samestat(os.stat(one), os.stat(other))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def flush(path: Path | str) -> None:
     """Bring a file's bytes, or a folder's names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

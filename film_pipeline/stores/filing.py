@@ -23,10 +23,10 @@ from pydantic import ValidationError
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
 from film_pipeline.core.record import Record, Turnover
-from film_pipeline.stores.disk import disk_problem, flush_all, partial_of, write_atomically
+from film_pipeline.stores.disk import disk_problem, flush_all, is_same_file, partial_of, write_atomically
 from film_pipeline.stores.frames import FrameStore
 from film_pipeline.stores.leases import FileLock
-from film_pipeline.stores.media import MediaStore, is_same_file
+from film_pipeline.stores.media import MediaStore
 
 TURNOVER_FILE = "turnover.json"
 LAID_OUT = ("shots", "film")
@@ -175,25 +175,24 @@ def sidecar_bytes(record: Record) -> bytes:
 
 def _write_sidecars(media: MediaStore, records: Sequence[Record], token: str) -> None:
     partials: dict[Path, Path] = {}
+    folders: set[Path] = set()
     sidecar = media.root
     try:
         for record in records:
             sidecar = sidecar_of(media.place(record.media_path))
-            document = sidecar_bytes(record)
-            if sidecar.is_file() and sidecar.read_bytes() == document:
-                continue
-            sidecar.parent.mkdir(parents=True, exist_ok=True)
+            if sidecar.parent not in folders:
+                sidecar.parent.mkdir(parents=True, exist_ok=True)
+                folders.add(sidecar.parent)
             partials[sidecar] = partial_of(sidecar, token)
-            partials[sidecar].write_bytes(document)
+            partials[sidecar].write_bytes(sidecar_bytes(record))
         flush_all(partials.values())
         for sidecar, partial in partials.items():
             os.replace(partial, sidecar)
         # The folders themselves are brought to the disk with the places of the files, which lie in the same ones.
     except OSError as error:
-        raise disk_problem(error, sidecar) from error
-    finally:
         for partial in partials.values():
             partial.unlink(missing_ok=True)
+        raise disk_problem(error, sidecar) from error
 
 
 @contextmanager

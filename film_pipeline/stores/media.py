@@ -1,6 +1,5 @@
 """The media store: files kept once by content hash, and laid out for people by hard link."""
 
-import errno
 import logging
 import os
 import shutil
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
-from film_pipeline.stores.disk import disk_problem, flush_all, link_atomically, partial_of, write_atomically
+from film_pipeline.stores.disk import disk_problem, flush_all, is_same_file, link_atomically, partial_of, write_atomically
 from film_pipeline.stores.thumbnails import make_thumbnail
 
 __all__ = ["Kept", "MediaStore", "disk_problem", "write_atomically"]
@@ -87,7 +86,7 @@ class MediaStore:
                 if place.parent not in folders:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     folders.add(place.parent)
-                if not is_same_file(place, stored) and not link_atomically(stored, place, token):
+                if not link_atomically(stored, place, token):
                     copied = at
             except OSError as error:
                 raise disk_problem(error, place) from error
@@ -173,13 +172,3 @@ class MediaStore:
 
     def _is_inside(self, path: Path, folder: Path) -> bool:
         return os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep)
-
-
-def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two names are of one file. False where either is missing."""
-    try:
-        return os.path.samefile(one, other)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
-            return False
-        raise
