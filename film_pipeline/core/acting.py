@@ -11,8 +11,8 @@ _DOING: dict[str, str] = {
     "knock": "knock knocks knocking raps rapping pounds bangs hammers taps",
     "climb": "climb climbs climbing ascends ascending descends clambers scales",
     "walk": "walk walks walking enters entering exits exiting leaves leaving crosses crossing steps strides runs "
-    "running approaches approaching comes goes paces pacing wanders hurries rushes follows returns arrives creeps moves backs "
-    "shuffles trudges marches limps departs emerges appears disappears vanishes",
+    "running approaches approaching comes goes paces pacing wanders hurries rushes follows returns arrives creeps "
+    "moves backs shuffles trudges marches limps departs emerges appears disappears vanishes",
     "reach": "reach reaches reaching opens opening closes closing takes taking grabs picks touches pulls pushes lifts "
     "turns lights knows catches unlocks locks sets puts places lowers pours snatches presses tears searches",
     "hold_out": "gives giving hands handing offers offering holds holding delivers brings bringing passes shows "
@@ -51,7 +51,7 @@ _SPECIAL = (
 )
 _PEOPLE_ONLY = frozenset(POSE_OF_VERB) - frozenset(
     str.split(
-        "rests notes rises falls comes goes moves opens closes appears disappears vanishes turns lights bangs taps taps-at "
+        "rests notes rises falls comes goes moves opens closes appears disappears vanishes turns lights bangs taps "
         "emerges arrives returns starts trembles shows holds stands shudders waits"
     )
 )
@@ -59,6 +59,7 @@ _ENTERS = re.compile(
     r"\b(enters?|entering|arrives?|comes in|walks in|steps in|bursts in|rushes in|emerges?|appears?)\b"
 )
 _LEAVES = re.compile(r"\b(exits?|exiting|leaves?|leaving|departs?|goes out|walks out|runs out|disappears?|vanishes)\b")
+_NOT = re.compile(r"\b(without|not|never|doesn['’]t|don['’]t|cannot|can['’]t|nobody|no one)\b")
 _CLAUSE = re.compile(r"[.;!?\n]+|,?\s+(?:and|then|while|as)\s+|,")
 _CASED_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 
@@ -83,10 +84,15 @@ def is_person_verb(word: str) -> bool:
     return word.lower() in _PEOPLE_ONLY
 
 
+def clauses(text: str) -> list[str]:
+    """The clauses of a piece of action, in order."""
+    return [clause for clause in _CLAUSE.split(text) if clause.strip()]
+
+
 def acts_in(text: str) -> list[Act]:
     """What is done in a piece of action, clause by clause, in order; empty where no verb of the table is there."""
     found: list[Act] = []
-    for clause in _CLAUSE.split(text):
+    for clause in clauses(text):
         act = _act(clause.lower())
         if act and (not found or found[-1].pose != act.pose):
             found.append(act)
@@ -94,6 +100,8 @@ def acts_in(text: str) -> list[Act]:
 
 
 def _act(clause: str) -> Act | None:
+    if _NOT.search(clause):
+        return None
     enters, leaves = bool(_ENTERS.search(clause)), bool(_LEAVES.search(clause))
     for pattern, pose in _SPECIAL:
         special = pattern.search(clause)

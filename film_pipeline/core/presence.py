@@ -9,6 +9,7 @@ from film_pipeline.core.script_elements import Element
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _ARTICLES = frozenset(str.split("a an the this that his her their its my your our one two three several some no"))
+_OWNERS = _ARTICLES - frozenset(str.split("one two three several some no this that"))
 _INTRODUCED = re.compile(r"\s*\(\s*\d|\s*,\s*(?:\d|a\b|an\b|the\b|in\s+(?:his|her|their)\b)")
 
 
@@ -35,6 +36,18 @@ def find_silent(elements: Iterable[Element], speakers: Sequence[str]) -> list[st
     # ODILE VANE, as she is introduced, is the ODILE who speaks.
     heard = {word.casefold() for name in speakers for word in name.split()}
     return [name for name in found if not heard & {word.casefold() for word in name.split()}]
+
+
+def capital_objects(text: str, people: Sequence[str]) -> list[str]:
+    """Things written in capitals after an article or an owner: 'a LANTERN', 'her PEN'; no people, and no sounds."""
+    names = {word.casefold() for name in people for word in name.split()}
+    found = []
+    for start, name in _capital_names(text):
+        before = _WORD.findall(text[:start])[-1:]
+        owned = bool(before) and (before[0].lower() in _OWNERS or before[0].endswith(("'s", "’s")))
+        if owned and len(name) > 2 and not names & {word.casefold() for word in name.split()}:
+            found.append(name)
+    return found
 
 
 def _silent_in(text: str) -> list[str]:

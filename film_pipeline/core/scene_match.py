@@ -5,6 +5,7 @@ seen before gets a name between its neighbours', and a name that was ever given 
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -175,7 +176,7 @@ def _recognise_in_place(seen: Sequence[SceneIdentity], ids: list[str | None], kn
 def _likeness(scene: SceneIdentity, other: SceneIdentity) -> float:
     """0..1, mostly by the words; a heading alone makes no scene, for many scenes share one."""
     words = _overlap(scene.sketch, other.sketch)
-    return 0.7 * words**0.5 + 0.3 * _alike(scene.heading, other.heading)
+    return 0.7 * math.sqrt(words) + 0.3 * _alike(scene.heading, other.heading)
 
 
 def _alike(heading: str, other: str) -> float:

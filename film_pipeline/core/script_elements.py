@@ -88,7 +88,8 @@ def plain(text: str) -> str:
 
 _SHOT_WORDS = re.compile(
     r"(EXTREME |MEDIUM |TIGHT )?(CLOSE[- ]?UP|CLOSER?|WIDER?( SHOT)?|WIDE|ANGLE|NEW ANGLE|REVERSE( ANGLE)?|INSERT"
-    r"|CUTAWAY|TWO[- ]SHOT|OVERHEAD|P\.?O\.?V\.?|[\w'’. ]+['’]S? P\.?O\.?V\.?|BACK TO( SCENE)?|TRACKING( SHOT)?|ECU|CU|MCU)"
+    r"|CUTAWAY|TWO[- ]SHOT|OVERHEAD|P\.?O\.?V\.?|[\w'’. ]+['’]S? P\.?O\.?V\.?|BACK TO( SCENE)?|TRACKING( SHOT)?"
+    r"|ECU|CU|MCU)"
     r"(\s*([-–—:]|ON\b|OF\b|OVER\b|FROM\b).*|\s*)"
 )
 
