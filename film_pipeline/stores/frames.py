@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, insert, literal, select, update
 
 from film_pipeline.core.record import Record, Turnover
 from film_pipeline.stores.database import Database
@@ -272,13 +272,17 @@ class FrameStore:
             connection.execute(delete(NOTED).where(NOTED.c.key == key))
             connection.execute(insert(NOTED).values(key=key, value=json.dumps(value, ensure_ascii=False)))
 
+    def turnover_rows(self) -> list[Row[Any]]:
+        """Every version of every turnover: stage, shot, version, recipe_sha256, handed_over, turnover as JSON."""
+        return self._rows(TURNOVERS)
+
     def rows(self) -> dict[str, list[Row[Any]]]:
         """Every row of the tables that the sidecars rebuild, in a fixed order."""
+        return {table.name: self._rows(table) for table in (FRAMES, EDGES, TURNOVERS)}
+
+    def _rows(self, table: Table) -> list[Row[Any]]:
         with self.database.reading() as connection:
-            return {
-                table.name: list(connection.execute(select(table).order_by(*table.primary_key.columns)).all())
-                for table in (FRAMES, EDGES, TURNOVERS)
-            }
+            return list(connection.execute(select(table).order_by(*table.primary_key.columns)).all())
 
 
 def _of(stage: str, shot: str) -> ColumnElement[bool]:

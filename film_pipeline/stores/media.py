@@ -9,7 +9,13 @@ from pathlib import Path
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
-from film_pipeline.stores.disk import disk_problem, flush_all, is_same_file, link_atomically, partial_of, write_atomically
+from film_pipeline.stores.disk import (
+    disk_problem,
+    flush_all,
+    link_atomically,
+    partial_of,
+    write_atomically,
+)
 from film_pipeline.stores.thumbnails import make_thumbnail
 
 __all__ = ["Kept", "MediaStore", "disk_problem", "write_atomically"]

@@ -45,7 +45,7 @@ def rebuild(root: Path, into: FrameStore | None = None) -> Rebuilt:
     media = MediaStore(root)
     rebuilt = Rebuilt()
     indexed, found = frames.media_paths(), set[str]()
-    handed = {(row.stage, row.shot, row.version) for row in frames.rows()["turnovers"]}
+    handed = {(row.stage, row.shot, row.version) for row in frames.turnover_rows()}
     sidecars = _sidecars(root)
     while chunk := list(islice(sidecars, _FILED_AT_ONCE)):
         # Read inside the transaction: no frame can be filed anew between the reading of its record and its indexing.
