@@ -29,10 +29,10 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
     Raises FilmProblem for a missing file, broken YAML or a value that the model refuses; the first refusal is the
     problem itself, further ones are its `others`.
     """
-    document = load_yaml(path)
     try:
-        return model.model_validate(_plain(document))
+        return model.model_validate(_quickly(path))
     except ValidationError as error:
+        document = load_yaml(path)
         found = [_problem(path, document, detail, model) for detail in error.errors()]
         first, *others = found
         first.others = others
@@ -63,6 +63,15 @@ def load_yaml(path: Path) -> Any:
     if document is None:
         raise FilmProblem("the file is empty", f"fill in {path.name}", file=path)
     return document
+
+
+def _quickly(path: Path) -> Any:
+    """The file's values without their lines, by the fast parser; what it refuses is told by the careful one."""
+    try:
+        document = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, YAMLError, ValueError):
+        document = None
+    return _plain(load_yaml(path)) if document is None else document
 
 
 def line_of(document: Any, location: tuple[str | int, ...]) -> int | None:

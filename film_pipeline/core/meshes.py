@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,63 +102,69 @@ def box(size: ArrayLike, bevel: float = 0.0) -> Mesh:
     """A box about the origin; with a bevel its edges are cut by that many metres."""
     half = np.asarray(size, float) / 2
     cut = min(bevel, float(half.min()) * 0.9)
-    if cut <= 0:
-        corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float) * half
-        faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-        return _from_faces(corners, faces)
-    points: list[Array] = []
-    index: dict[tuple[int, int, int, int], int] = {}
-    signs = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
-    for sign in signs:
+    shape = _plain_box() if cut <= 0 else _cut_box()
+    points = shape.signs * half - shape.cuts * max(cut, 0.0)
+    return Mesh(points, shape.counts, shape.indices, points[shape.indices[:, None], shape.planes])
+
+
+@dataclass(frozen=True)
+class _Box:
+    """How a box is put together, whatever its size: each point's corner, which way it is cut, and its faces."""
+
+    signs: Array
+    cuts: Array
+    counts: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    planes: NDArray[np.int64]
+
+
+@lru_cache(maxsize=1)
+def _plain_box() -> _Box:
+    corners = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
+    faces = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+    return _outwards(np.array(corners, float), np.zeros((8, 3)), faces)
+
+
+@lru_cache(maxsize=1)
+def _cut_box() -> _Box:
+    """Each corner is three points, one for each face that it belongs to, drawn in along the other two axes."""
+    index: dict[tuple[int, ...], int] = {}
+    signs, cuts = [], []
+    corners = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
+    for corner in corners:
         for axis in range(3):
-            corner = half * sign
-            for other in range(3):
-                if other != axis:
-                    corner[other] -= cut * sign[other]
-            index[(*sign, axis)] = len(points)
-            points.append(corner)
-    faces = []
+            index[(*corner, axis)] = len(signs)
+            signs.append(corner)
+            cuts.append([0 if other == axis else corner[other] for other in range(3)])
+    faces: list[tuple[int, ...]] = []
     for axis in range(3):
-        first, second = [other for other in range(3) if other != axis]
+        first, second = (other for other in range(3) if other != axis)
+
+        def at(along: int, a: int, b: int, of: int, axis: int = axis, first: int = first, second: int = second) -> int:
+            corner = [0, 0, 0]
+            corner[axis], corner[first], corner[second] = along, a, b
+            return index[(*corner, of)]
+
         for side in (-1, 1):
-            ring = []
-            for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
-                sign = [0, 0, 0]
-                sign[axis], sign[first], sign[second] = side, a, b
-                ring.append(index[(sign[0], sign[1], sign[2], axis)])
-            faces.append(tuple(ring))
+            faces.append(tuple(at(side, a, b, axis) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))))
         for a in (-1, 1):
             for b in (-1, 1):
-                low, high = [0, 0, 0], [0, 0, 0]
-                low[axis], high[axis] = -1, 1
-                low[first] = high[first] = a
-                low[second] = high[second] = b
-                faces.append(
-                    (
-                        index[(low[0], low[1], low[2], first)],
-                        index[(high[0], high[1], high[2], first)],
-                        index[(high[0], high[1], high[2], second)],
-                        index[(low[0], low[1], low[2], second)],
-                    )
-                )
-    faces += [tuple(index[(*sign, axis)] for axis in range(3)) for sign in signs]
-    return _from_faces(np.array(points), faces)
+                faces.append((at(-1, a, b, first), at(1, a, b, first), at(1, a, b, second), at(-1, a, b, second)))
+    faces += [tuple(index[(*corner, axis)] for axis in range(3)) for corner in corners]
+    return _outwards(np.array(signs, float), np.array(cuts, float), faces)
 
 
-def _from_faces(points: Array, faces: Sequence[Sequence[int]]) -> Mesh:
-    """Turn every face outwards from the middle, and lay texture coordinates on its dominant plane."""
-    middle = points.mean(axis=0)
+def _outwards(signs: Array, cuts: Array, faces: Sequence[Sequence[int]]) -> _Box:
+    """Turn every face outwards, and find the plane that its texture lies on."""
+    points = signs - cuts * 0.2
     turned: list[int] = []
-    st: list[Array] = []
+    planes: list[tuple[int, int]] = []
     for face in faces:
         corners = points[list(face)]
         normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
-        order = list(face) if normal @ (corners.mean(axis=0) - middle) >= 0 else list(reversed(face))
-        axis = int(np.argmax(np.abs(normal)))
-        plane = [(1, 2), (0, 2), (0, 1)][axis]
-        turned += order
-        st += [points[point][list(plane)] for point in order]
-    return Mesh(points, np.array([len(face) for face in faces]), np.array(turned), np.array(st))
+        turned += list(face) if normal @ corners.mean(axis=0) >= 0 else list(reversed(face))
+        planes += [[(1, 2), (0, 2), (0, 1)][int(np.argmax(np.abs(normal)))]] * len(face)
+    return _Box(signs, cuts, np.array([len(face) for face in faces]), np.array(turned), np.array(planes))
 
 
 def lathe(profile: Sequence[tuple[float, float]], segments: int = 24, smooth: bool = True) -> Mesh:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
-from scipy.spatial.transform import Rotation, Slerp
+from scipy.spatial.transform import Rotation
 
 from film_pipeline.core.meshes import Array
 from film_pipeline.core.problems import FilmProblem
@@ -77,7 +77,7 @@ def _turn(degrees: tuple[float, ...]) -> Rotation:
 
 
 def _between(first: Rotation, second: Rotation, amount: float) -> Rotation:
-    return Slerp([0, 1], Rotation.concatenate([first, second]))(amount)
+    return first * Rotation.from_rotvec((first.inv() * second).as_rotvec() * amount)
 
 
 def _both(left: Turns) -> dict[str, Vector]:

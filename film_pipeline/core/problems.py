@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-@dataclass
+@dataclass(eq=False)
 class FilmProblem(Exception):
     """Something in the production stops the work: where it is, what is wrong and how to mend it."""
 

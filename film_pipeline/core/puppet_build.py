@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
+from scipy.spatial.transform import Rotation
 
 from film_pipeline.core.meshes import Array, Mesh, box, ellipsoid, lathe, merged, rotation, shell, tube
 from film_pipeline.core.poses import Pose
@@ -326,10 +327,12 @@ def author_puppet(
     animation.CreateJointsAttr(Vt.TokenArray(list(skeleton.paths)))
     _set_pose(animation, character, Pose(), Usd.TimeCode.Default())
     UsdSkel.BindingAPI.Apply(rig.GetPrim()).CreateAnimationSourceRel().SetTargets([Sdf.Path(f"{path}/Anim")])
+    of = path.rsplit("/", 1)[-1]
     for part in Builder(character).parts(props):
-        prim = author_mesh(stage, f"{path}/{part.name}", part.mesh)
+        # Names are unique in the whole stage: engines that know objects by name alone keep them apart.
+        prim = author_mesh(stage, f"{path}/{of}_{part.name}", part.mesh)
         _skin(prim, part.mesh, skeleton.names, path)
-        material = author_material(stage, f"{path}/Materials/{part.name}", part.material, part.color, textures, part.emission)
+        material = author_material(stage, f"{path}/Materials/{of}_{part.name}_surface", part.material, part.color, textures, part.emission)
         bind(prim, material)
 
 
@@ -345,8 +348,6 @@ def author_performance(
 def _set_pose(
     animation: UsdSkel.Animation, character: Character, pose: Pose, time: Usd.TimeCode, root: Array | None = None
 ) -> None:
-    from scipy.spatial.transform import Rotation
-
     skeleton = character.skeleton
     hips = character.hips_offset(pose)
     rotations, translations, scales = [], [], []

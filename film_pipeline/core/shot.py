@@ -64,6 +64,7 @@ class CastMember(FilmFile):
     at: Vector | str = (0.0, 0.0, 0.0)
     facing: float | str = 0.0
     keys: tuple[PoseKey, ...] = Field(default=(PoseKey(),), min_length=1)
+    props: tuple[str, ...] = Field(default=(), description="which of the puppet's props are out")
 
     @model_validator(mode="after")
     def _in_order(self) -> "CastMember":
@@ -118,6 +119,22 @@ class Light(FilmFile):
     size_m: float = Field(default=0.5, gt=0)
     size_y_m: float | None = Field(default=None, gt=0)
     practical: bool = Field(default=False, description="seen in the picture: it glows in comp")
+    follows: str = Field(default="", description="a puppet's joint that carries it, such as pim.hand_left; position is then from the joint")
+    levels: dict[Frame, float] = Field(
+        default_factory=dict, description="frame -> share of the intensity from that frame on, such as {1073: 0} to put it out"
+    )
+
+
+class PieceChange(FilmFile):
+    """What a shot changes of a piece of its set."""
+
+    at: Vector | None = None
+    turn_deg: float | None = None
+    open_deg: float | None = None
+    visible: bool = True
+    glow: dict[Frame, float] = Field(
+        default_factory=dict, description="frame -> share of the piece's glow from that frame on"
+    )
 
 
 class Line(FilmFile):
@@ -141,6 +158,7 @@ class Shot(FilmFile):
     cast: tuple[CastMember, ...] = ()
     camera: CameraSetup = CameraSetup()
     light: dict[str, Light] = Field(default_factory=dict)
+    pieces: dict[str, PieceChange] = Field(default_factory=dict, description="changes of the set's pieces for this shot")
     look: dict[str, object] = Field(default_factory=dict, description="overrides of look.yaml for this shot")
     prompt: str = Field(default="", description="direction for a generating backend")
     transition: Literal["cut", "dissolve", "fade in", "fade out"] = "cut"

@@ -13,6 +13,9 @@ SIZE = 512
 TILE_M = 1.0
 """Metres of a surface that one tile of a texture covers."""
 
+TEXTURE_VERSION = 1
+"""Raised by whoever changes how a surface looks."""
+
 MATERIALS = ("wood", "cloth", "clay", "plaster", "paper", "metal", "hair", "glass", "plain")
 
 

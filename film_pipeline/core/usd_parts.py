@@ -1,6 +1,8 @@
 """Writing meshes, materials and textures into a USD stage."""
 
 import hashlib
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,7 +10,8 @@ import numpy as np
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, Vt
 
 from film_pipeline.core.meshes import Mesh
-from film_pipeline.core.textures import texture_png
+from film_pipeline.core.recipe import sha256_of_json
+from film_pipeline.core.textures import TEXTURE_VERSION, texture_png
 
 ROUGHNESS = {"metal": 0.35, "glass": 0.15, "clay": 0.75, "hair": 0.6}
 PLAIN = ("plain", "glass")
@@ -17,24 +20,29 @@ PLAIN = ("plain", "glass")
 class TextureSink(Protocol):
     """Where a stage's pictures go."""
 
-    def png(self, name: str, data: bytes) -> str:
-        """Keep a picture and return the asset path that the stage names it by."""
+    def png(self, name: str, make: Callable[[], bytes]) -> str:
+        """The asset path of a picture by its name; it is made only where it is not there yet."""
 
 
 class FolderTextures:
-    """Pictures in a folder, each named by its content."""
+    """Pictures in a folder. A name says all that decides the picture, so one that is there is never made again.
 
-    def __init__(self, folder: Path) -> None:
+    depth: how many folders below the texture folder's parent the stage lies that names them, so that its paths are
+    relative and a production can be moved.
+    """
+
+    def __init__(self, folder: Path, depth: int) -> None:
         self.folder = folder
+        self.prefix = "../" * depth + folder.name
 
-    def png(self, name: str, data: bytes) -> str:
-        path = self.folder / f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.png"
+    def png(self, name: str, make: Callable[[], bytes]) -> str:
+        path = self.folder / f"{name}.png"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(f".{id(data)}.partial")
-            partial.write_bytes(data)
-            partial.replace(path)
-        return str(path)
+            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".partial", delete=False) as partial:
+                partial.write(make())
+            Path(partial.name).replace(path)
+        return f"{self.prefix}/{path.name}"
 
 
 def author_mesh(stage: Usd.Stage, path: str, mesh: Mesh) -> UsdGeom.Mesh:
@@ -73,8 +81,11 @@ def author_material(
     if material in PLAIN:
         diffuse.Set(Gf.Vec3f(*color))
     else:
-        seed = int.from_bytes(hashlib.sha256(path.encode()).digest()[:2], "big") % 7
-        _connect_texture(stage, path, diffuse, textures.png(material, texture_png(material, color, seed)))
+        seed = int.from_bytes(hashlib.sha256(path.encode()).digest()[:2], "big") % 3
+        named = sha256_of_json([TEXTURE_VERSION, material, list(color), seed])[:16]
+        _connect_texture(
+            stage, path, diffuse, textures.png(f"{material}-{named}", lambda: texture_png(material, color, seed))
+        )
     if emission > 0:
         shader.CreateInput("emissiveColor", Sdf.ValueTypeNames.Color3f).Set(Gf.Vec3f(*color))
         shader.GetPrim().CreateAttribute("film:emission", Sdf.ValueTypeNames.Float).Set(emission)

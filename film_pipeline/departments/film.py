@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from film_pipeline.core.composition import FolderTextures
 from film_pipeline.core.files import line_of, load_yaml, read_yaml
 from film_pipeline.core.generation import FrameBackend
 from film_pipeline.core.look import Look, LookFile, read_look, resolve
@@ -21,6 +20,7 @@ from film_pipeline.core.sets import SetDescription, read_set
 from film_pipeline.core.shot import SceneFile, Shot
 from film_pipeline.core.slate import ShotName
 from film_pipeline.core.timing import ExposureSheet
+from film_pipeline.core.usd_parts import FolderTextures
 from film_pipeline.stores.frames import FrameStore
 from film_pipeline.stores.media import MediaStore
 
@@ -225,10 +225,9 @@ class Film:
             for place, member in enumerate(film_shot.shot.cast)
         }
 
-    @property
-    def textures(self) -> FolderTextures:
-        """Where the composed stages' textures lie, named by their content."""
-        return FolderTextures(self.made / "textures")
+    def textures(self, depth: int) -> FolderTextures:
+        """The composed stages' textures, for a stage that lies `depth` folders below `.film`."""
+        return FolderTextures(self.made / "textures", depth)
 
     @cached_property
     def scene_engine(self) -> SceneEngine:

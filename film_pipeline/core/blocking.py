@@ -1,0 +1,141 @@
+"""Blocking: where each puppet stands, which way it faces and what it does, at every unique frame."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from film_pipeline.core.camera import Subject, look_at
+from film_pipeline.core.meshes import Array, rotation
+from film_pipeline.core.poses import Pose, between_keys
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.puppet import Character
+from film_pipeline.core.set_build import changed
+from film_pipeline.core.set_pieces import build_piece
+from film_pipeline.core.sets import SetDescription
+from film_pipeline.core.shot import CastMember, Light, Shot
+
+
+class Blocking:
+    """The shot's puppets in its set, frame by frame. Raises FilmProblem for a place or pose that is not there."""
+
+    def __init__(self, shot: Shot, set_: SetDescription, cast: Mapping[str, Character], frames: Sequence[int]) -> None:
+        self.shot, self.set, self.cast = shot, set_, cast
+        self.members = {member.character: member for member in shot.cast}
+        self._stood: dict[str, list[tuple[Array, float]]] = {}
+        for member in shot.cast:
+            self._stood[member.character] = self._stand(member)
+        self.roots = {name: {frame: self._root(member, frame) for frame in frames} for name, member in self.members.items()}
+        self.poses = {name: self._perform(member, frames) for name, member in self.members.items()}
+
+    def place(self, what: object, frame: int | None = None) -> Array:
+        """Where a mark, a piece's middle, a puppet's eyes or a place in metres is."""
+        if not isinstance(what, str):
+            return np.asarray(what, float)
+        if what in self.set.file.marks:
+            return np.asarray(self.set.file.marks[what].at, float)
+        if what in self.members:
+            if frame is not None and frame in self.poses.get(what, {}) if hasattr(self, "poses") else False:
+                return self.cast[what].landmarks(self.poses[what][frame], self.roots[what][frame])["eyes"]
+            at, _ = self._stood.get(what, [(self._spot(self.members[what].at)[0], 0.0)])[0]
+            return np.asarray(at + [0, 0, self.cast[what].file.height_m * 0.9])
+        low, high = self._piece_bounds(what)
+        return np.asarray((low + high) / 2)
+
+    def subject(self, name: str, frame: int) -> Subject:
+        """A puppet or a piece as the camera frames it."""
+        if name in self.members:
+            root = self.roots[name][frame]
+            character = self.cast[name]
+            facing = float(np.degrees(np.arctan2(root[1, 0], root[0, 0])))
+            half = character.file.height_m * 0.16 * character.file.proportions.shoulders
+            return Subject(name, character.landmarks(self.poses[name][frame], root), facing, half)
+        low, high = self._piece_bounds(name)
+        middle = (low + high) / 2
+        piece = self.set.piece(name)
+        top, foot = np.array([middle[0], middle[1], high[2]]), np.array([middle[0], middle[1], low[2]])
+        places = dict.fromkeys(("chest", "waist", "hips", "knees", "ankles", "floor", "neck", "chin"), foot)
+        half = float(max(high[0] - low[0], high[1] - low[1])) / 2
+        return Subject(name, {**places, "crown": top, "eyes": middle}, piece.turn_deg if piece else 0.0, half, is_piece=True)
+
+    def light_matrix(self, light: Light, frame: int) -> Array:
+        """A light's (4, 4) matrix: it shines along its own -Z, from its position to its target."""
+        position = np.asarray(light.position, float)
+        if light.follows:
+            puppet, _, joint = light.follows.partition(".")
+            if puppet not in self.members or joint not in self.cast[puppet].skeleton.names:
+                raise FilmProblem(
+                    f"the light follows {light.follows!r}, which is no puppet's joint here",
+                    f"write it as {next(iter(self.members), 'puppet')}.hand_left",
+                )
+            joints = self.cast[puppet].joints(self.poses[puppet][frame], self.roots[puppet][frame])
+            position = (joints[joint] @ np.array([*position, 1.0]))[:3]
+        return look_at(position, self.place(light.target, frame))
+
+    def _stand(self, member: CastMember) -> list[tuple[Array, float]]:
+        """Where the puppet stands and faces at each of its keys."""
+        at, marked = self._spot(member.at)
+        facing = marked if "facing" not in member.model_fields_set and marked is not None else self._facing(member.facing, at, member)
+        stood = []
+        for key in member.keys:
+            if key.at is not None:
+                at, marked = self._spot(key.at)
+                if marked is not None and key.facing is None:
+                    facing = marked
+            if key.facing is not None:
+                facing = self._facing(key.facing, at, member)
+            stood.append((at, facing))
+        return stood
+
+    def _spot(self, where: object) -> tuple[Array, float | None]:
+        if not isinstance(where, str):
+            return np.asarray(where, float), None
+        if where not in self.set.file.marks:
+            known = ", ".join(self.set.file.marks) or "none yet"
+            raise FilmProblem(f"the set {self.set.name} has no mark {where!r}", f"its marks are {known}")
+        mark = self.set.file.marks[where]
+        return np.asarray(mark.at, float), mark.facing
+
+    def _facing(self, towards: float | str, at: Array, member: CastMember) -> float:
+        if not isinstance(towards, str):
+            return float(towards)
+        if towards == member.character:
+            raise FilmProblem(f"{towards} can't face itself", "name a mark, a piece or another puppet")
+        target = self._spot(self.members[towards].at)[0] if towards in self.members else self.place(towards)
+        way = target - at
+        return float(np.degrees(np.arctan2(way[0], -way[1])))
+
+    def _root(self, member: CastMember, frame: int) -> Array:
+        stood = self._stood[member.character]
+        place, amount = between_keys(member.keys, frame)
+        at, facing = stood[place]
+        if amount > 0:
+            next_at, next_facing = stood[place + 1]
+            turn = (next_facing - facing + 180) % 360 - 180
+            at, facing = at + (next_at - at) * amount, facing + turn * amount
+        root = np.eye(4)
+        root[:3, :3], root[:3, 3] = rotation("z", facing), at
+        return root
+
+    def _perform(self, member: CastMember, frames: Sequence[int]) -> dict[int, Pose]:
+        character, name = self.cast[member.character], member.character
+        poses = character.perform(member.keys, frames)
+        aimed = {}
+        for frame, pose in poses.items():
+            place, amount = between_keys(member.keys, frame)
+            now = self._looking(character, pose, self.roots[name][frame], member.keys[place].look_at)
+            if amount > 0:
+                then = self._looking(character, pose, self.roots[name][frame], member.keys[place + 1].look_at)
+                now = now.towards(then, amount)
+            aimed[frame] = now
+        return aimed
+
+    def _looking(self, character: Character, pose: Pose, root: Array, at: str | None) -> Pose:
+        return pose if at is None else character.aim_head(pose, root, self.place(at))
+
+    def _piece_bounds(self, name: str) -> tuple[Array, Array]:
+        piece = self.set.piece(name)
+        if piece is None:
+            known = [*self.members, *self.set.file.marks, *(piece.name for piece in self.set.file.pieces)]
+            raise FilmProblem(f"there is no {name!r} in this shot", f"choose among {', '.join(known)}")
+        bounds = [part.mesh.bounds for part in build_piece(changed(piece, self.shot.pieces.get(name)))]
+        return np.min([low for low, _ in bounds], axis=0), np.max([high for _, high in bounds], axis=0)

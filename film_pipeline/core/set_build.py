@@ -1,0 +1,60 @@
+"""Writing a set into a USD stage."""
+
+from collections.abc import Mapping, Sequence
+
+from pxr import Gf, Sdf, Usd, UsdGeom
+
+from film_pipeline.core.set_pieces import build_piece
+from film_pipeline.core.sets import SetDescription, SetPiece
+from film_pipeline.core.shot import PieceChange
+from film_pipeline.core.usd_parts import TextureSink, author_material, author_mesh, bind
+
+
+def changed(piece: SetPiece, change: PieceChange | None) -> SetPiece:
+    """The piece as a shot has it."""
+    if change is None:
+        return piece
+    said = {name: value for name in ("at", "turn_deg", "open_deg") if (value := getattr(change, name)) is not None}
+    return piece.model_copy(update=said)
+
+
+def author_set(
+    stage: Usd.Stage,
+    path: str,
+    set_: SetDescription,
+    textures: TextureSink,
+    changes: Mapping[str, PieceChange] | None = None,
+    out: Sequence[str] = (),
+) -> None:
+    """Build every piece of a set below `path`, each under its own name; those in `out` are invisible."""
+    UsdGeom.Xform.Define(stage, path)
+    changes = changes or {}
+    if set_.model_file is not None:
+        prim = stage.DefinePrim(f"{path}/model")
+        prim.GetReferences().AddReference(str(set_.model_file))
+    for piece in set_.file.pieces:
+        change = changes.get(piece.name)
+        _author_piece(stage, f"{path}/{piece.name}", changed(piece, change), textures, change)
+        if piece.name in out or (change is not None and not change.visible):
+            UsdGeom.Imageable(stage.GetPrimAtPath(f"{path}/{piece.name}")).MakeInvisible()
+
+
+def _author_piece(stage: Usd.Stage, path: str, piece: SetPiece, textures: TextureSink, change: PieceChange | None) -> None:
+    UsdGeom.Xform.Define(stage, path)
+    for part in build_piece(piece):
+        name = f"{piece.name}_{part.name}"
+        mesh = author_mesh(stage, f"{path}/{name}", part.mesh)
+        material = author_material(
+            stage, f"{path}/Materials/{name}_surface", part.material, part.color, textures, part.emission
+        )
+        bind(mesh, material)
+        if part.emission > 0 and change is not None:
+            glow = stage.GetPrimAtPath(f"{path}/Materials/{name}_surface/Surface").GetAttribute("film:emission")
+            for frame, share in change.glow.items():
+                glow.Set(part.emission * share, Usd.TimeCode(frame))
+
+
+def author_ambient(stage: Usd.Stage, path: str, color: tuple[float, float, float]) -> None:
+    """The dim light that comes from everywhere, as a custom attribute and as a UsdLux dome."""
+    prim = stage.GetPrimAtPath(path)
+    prim.CreateAttribute("film:ambient", Sdf.ValueTypeNames.Color3f).Set(Gf.Vec3f(*color))

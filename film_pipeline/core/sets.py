@@ -1,0 +1,109 @@
+"""A set as its builder describes it: `sets/<name>/set.yaml`."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from film_pipeline.core.files import FilmFile, line_of, load_yaml, read_yaml
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.recipe import sha256_of_file, sha256_of_json
+from film_pipeline.core.shot import Light, Vector
+
+SET_FILE = "set.yaml"
+PieceKind = Literal[
+    "floor", "wall", "plank_wall", "ceiling", "beam", "door", "staircase", "desk", "table", "chair", "stool", "window",
+    "lamp", "wall_lamp", "bookshelf", "rug", "frame", "papers", "page", "candle", "crate", "post", "ground", "backdrop",
+]  # fmt: skip
+Surface = Literal["wood", "plaster", "cloth", "paper", "metal", "clay", "plain"]
+
+
+class SetPiece(FilmFile):
+    """A piece of the set. It stands on `at` (the middle of its foot) and faces -Y before it is turned."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kind: PieceKind
+    at: Vector = (0.0, 0.0, 0.0)
+    turn_deg: float = Field(default=0.0, description="counter-clockwise, seen from above")
+    size: Vector | None = Field(default=None, description="width, depth, height in metres; the piece's usual unless given")
+    color: Vector | None = Field(default=None, description="scene-linear; the piece's usual unless given")
+    material: Surface | None = None
+    seed: int = 0
+    open_deg: float = Field(default=0.0, description="of a door: how far its leaf stands open")
+    steps: int = Field(default=12, gt=0, le=200, description="of a staircase")
+    glow: float = Field(default=0.0, ge=0, description="of a lamp, a candle or a window: how strongly it shines by itself")
+    wild: bool = Field(default=False, description="may be taken out when the camera stands behind it, as a wild wall is")
+
+
+class Mark(FilmFile):
+    """A place on the floor that a puppet is put on by name."""
+
+    at: Vector
+    facing: float = 0.0
+
+
+class SetFile(FilmFile):
+    """`set.yaml`."""
+
+    name: str
+    description: str = ""
+    pieces: tuple[SetPiece, ...] = ()
+    marks: dict[str, Mark] = Field(default_factory=dict)
+    lights: dict[str, Light] = Field(default_factory=dict)
+    ambient: Vector = (0.004, 0.005, 0.008)
+    model: str = Field(default="", description="a .usd, .usda, .usdc or .usdz in this folder, beside or instead of the pieces")
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> "SetFile":
+        names = [piece.name for piece in self.pieces]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two pieces are named {', '.join(twice)}")
+        return self
+
+
+@dataclass(frozen=True)
+class SetDescription:
+    """A set, read and ready to be built."""
+
+    name: str
+    file: SetFile
+    folder: Path
+
+    @cached_property
+    def sha256(self) -> str:
+        model = self.model_file
+        return sha256_of_json({"file": self.file.model_dump(mode="json"), "model": sha256_of_file(model) if model else None})
+
+    @property
+    def model_file(self) -> Path | None:
+        return self.folder / self.file.model if self.file.model else None
+
+    def piece(self, name: str) -> SetPiece | None:
+        return next((piece for piece in self.file.pieces if piece.name == name), None)
+
+
+def read_set(folder: Path) -> SetDescription:
+    """Read `sets/<name>`. Raises FilmProblem with the line of what is wrong."""
+    path = folder / SET_FILE
+    set_ = SetDescription(folder.name, read_yaml(path, SetFile), folder)
+    model = set_.model_file
+    if model is not None:
+        where = {"file": path, "line": line_of(load_yaml(path), ("model",)), "field_name": "model"}
+        if not model.is_file():
+            raise FilmProblem(f"the model {set_.file.model!r} is missing", f"put it into {folder.name}/", **where)
+        _check_model(model, where)
+    return set_
+
+
+def _check_model(model: Path, where: dict[str, object]) -> None:
+    from pxr import Tf, Usd
+
+    try:
+        opened = Usd.Stage.Open(str(model))
+    except Tf.ErrorException as error:
+        raise FilmProblem(f"{model.name} is no USD file that can be read", "export it again", **where) from error  # type: ignore[arg-type]
+    if not opened.GetDefaultPrim():
+        raise FilmProblem(f"{model.name} has no default prim", "set its default prim and export it again", **where)  # type: ignore[arg-type]
