@@ -24,11 +24,11 @@ _DOING: dict[str, str] = {
     "shrug": "shrugs shrugging sighs sighing",
     "bow": "bows bowing kneels kneeling curtsies crouches bends stoops ducks nods nodding",
     "wave": "waves waving beckons salutes",
-    "think": "thinks thinking ponders considers hesitates wonders frowns remembers",
+    "think": "thinks thinking ponders considers hesitates wonders remembers",
     "arms_crossed": "folds crosses-arms sulks",
     "hands_on_hips": "scolds glares",
     "look_down": "weeps cries crying mourns prays sleeps sleeping dozes",
-    "neutral": "smiles smiling laughs speaks says whispers shouts breathes blinks turns-away pauses swallows",
+    "neutral": "frowns smiles smiling laughs speaks says whispers shouts breathes blinks turns-away pauses swallows",
 }
 POSE_OF_VERB: dict[str, str] = {verb: pose for pose, verbs in _DOING.items() for verb in reversed(verbs.split())}
 _SPECIAL = (

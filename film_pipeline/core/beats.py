@@ -16,6 +16,7 @@ _TAIL_S = 0.8
 _LONGEST_SPEECH_WORDS = 24
 _LONGEST_ACTION_WORDS = 32
 _SENTENCE = re.compile(r"(?<=[.!?…。！？])[\"'”’)]*\s+|(?<=[。！？])|\n+")
+_PAUSE = re.compile(r"(?<=[,;:—–，；：])\s*")
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,16 @@ class _ActionReader:
         doings: list[tuple[str, Act]] = []
         for sentence in _SENTENCE.split(text):
             doer = self._last if re.match(r"(?i)\W*(s?he|they|his|her|their)\b", sentence) else ""
+            doers = [doer] if doer else []
+            acted = True
             for clause in clauses(sentence):
-                named = mentions(clause, self._present)
-                doer = named[0] if named else doer
-                if doer:
-                    doings.extend((doer, act) for act in acts_in(clause))
-                    self._last = doer
+                named = mentions(clause, self._present)[:1]
+                acts = acts_in(clause)
+                # 'Mother, Father and June sit': names pile up until a verb comes.
+                doers = (doers if not acted and doers != [doer] else []) + named if named else doers
+                doings.extend((name, act) for act in acts for name in doers)
+                acted = bool(acts)
+                self._last = doers[-1] if doers else self._last
         people = tuple(dict.fromkeys((*mentions(text, self._present), *(name for name, _ in doings))))
         return Beat(
             "action",
@@ -150,16 +155,20 @@ def _action_seconds(text: str, doings: Sequence[tuple[str, Act]]) -> float:
 
 
 def _portions(text: str, longest: int) -> list[str]:
-    """Whole sentences together up to `longest` words; a longer sentence stays whole."""
+    """Whole sentences together up to `longest` words; a longer one is parted where it pauses."""
     portions: list[str] = []
-    for sentence in (part.strip() for part in _SENTENCE.split(text)):
-        if not sentence:
-            continue
+    for sentence in _sentences(text, longest):
         if portions and word_count(portions[-1]) + word_count(sentence) <= longest:
             portions[-1] = f"{portions[-1]} {sentence}"
         else:
             portions.append(sentence)
     return portions
+
+
+def _sentences(text: str, longest: int) -> Iterator[str]:
+    for sentence in _SENTENCE.split(text):
+        parts = _PAUSE.split(sentence) if word_count(sentence) > longest else [sentence]
+        yield from (part.strip() for part in parts if part.strip())
 
 
 def _line(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
-from film_pipeline.core.acting import mood_in
+from film_pipeline.core.acting import Act, mood_in
 from film_pipeline.core.beats import Beat, beats_of, spoken_seconds
 from film_pipeline.core.coverage import Setup, cover, entrances
 from film_pipeline.core.exposing import Performance, holds_of
@@ -182,6 +182,10 @@ class _Stage:
 
 
 _ONGOING = frozenset(str.split("sit sit_write stand read think look_down arms_crossed hands_on_hips"))
+_MOMENTARY = frozenset(str.split("hold_out reach point knock wave recoil shrug bow"))
+"""What nobody goes on doing for long."""
+_LOW = frozenset({"sit_write", "bow", "look_down"})
+_TIGHT: frozenset[Size] = frozenset({"medium", "medium close-up", "close-up", "extreme close-up"})
 
 
 def _at_first(name: str, beats: Sequence[Beat]) -> str:
@@ -196,22 +200,32 @@ def _shot(setup: Setup, shot_id: str, stage: _Stage, missing: Sequence[str], is_
     if subject in stage.away and subject not in entering:
         subject = next(iter(stage.on_stage()), "")
     in_picture = [*stage.on_stage(), *dict.fromkeys(entering)] if setup.everyone or not subject else [subject]
+    if setup.size in _TIGHT and _apart(stage, in_picture):
+        in_picture = [subject] if subject else in_picture
     players = {name: _player(name, stage, in_picture, setup) for name in stage.people if name in in_picture}
+    _straighten(setup, players)
     lines, frame = _play(setup.beats, players, stage)
     length = max(frame - FIRST_FRAME, stage.even(setup.least_seconds))
     last_frame = FIRST_FRAME + length - 1
     for player in players.values():
         player.blink_when_still(last_frame, stage.even(2.8))
     for name, player in players.items():
-        stage.poses[name], stage.sits[name] = player.pose, player.sits
+        acted = any(person == name for beat in setup.beats for person, _ in beat.doings)
+        relaxes = player.pose in _MOMENTARY and not acted and setup.size != "insert"
+        stage.poses[name], stage.sits[name] = "neutral" if relaxes else player.pose, player.sits
     cast = tuple(player.member(last_frame) for player in players.values())
-    camera = _camera(setup, subject, players, is_first and length > stage.even(4.0), stage)
+    framed = _framed(setup, subject, players)
+    camera = _camera(setup, framed, players, is_first and length > stage.even(4.0), stage)
     holds = () if camera.moves else holds_of(cast, last_frame)
     return Shot(
         id=shot_id,
         length=length,
-        size=setup.size,
-        subject=stage.puppets[subject] if subject else None,
+        size="wide" if framed and players[framed[0]].comes_from_afar and setup.size == "full" else setup.size,
+        subject=None
+        if not framed
+        else stage.puppets[framed[0]]
+        if len(framed) == 1
+        else tuple(stage.puppets[name] for name in framed),
         action=_action(setup),
         dialogue=tuple(lines),
         exposure=ExposurePlan(on=2, holds=holds) if holds else None,
@@ -219,6 +233,44 @@ def _shot(setup: Setup, shot_id: str, stage: _Stage, missing: Sequence[str], is_
         camera=camera,
         notes=f"Without a puppet: {', '.join(missing)}." if missing else "",
     )
+
+
+def _straighten(setup: Setup, players: dict[str, Performance]) -> None:
+    """Whoever will get up, or raise the head in a close shot, has done so at the cut, or would leave the picture."""
+    for name, player in players.items():
+        acts = [act for beat in setup.beats for person, act in beat.doings if person == name and act.pose != "neutral"]
+        if not acts:
+            continue
+        if acts[0].steps and player.sits:
+            player.begin_as("neutral", standing=True)
+        elif setup.size in _TIGHT and player.pose in _LOW and acts[0].pose not in _LOW and not acts[0].steps:
+            player.begin_as(acts[0].pose)
+
+
+def _way_of(name: str, act: Act, stage: _Stage) -> Vector:
+    """Where somebody walks to: out into the wings, in to their mark, else up stage and back, keeping their side."""
+    if act.leaves:
+        return stage.wing(name)
+    if name not in stage.away and act.pose == "walk":
+        x, y, z = stage.marks[name]
+        stage.marks[name] = (x, round(y - 0.8, 2) if y >= 0.8 else round(y + 0.8, 2), z)
+    return stage.marks[name]
+
+
+def _framed(setup: Setup, subject: str, players: dict[str, Performance]) -> tuple[str, ...]:
+    """Whom the framing is about: the subject, and where it enters to somebody, that person before it."""
+    if not subject:
+        return ()
+    if setup.size == "wide" and len(players) > 2:
+        return tuple(players)
+    standing = [name for name, player in players.items() if name != subject and not player.comes_from_afar]
+    return (standing[0], subject) if players[subject].comes_from_afar and standing else (subject,)
+
+
+def _apart(stage: _Stage, people: Sequence[str]) -> bool:
+    """Whether somebody has walked out of the row, where an over-the-shoulder shot would see the other's back."""
+    depths = [stage.marks[name][1] for name in people]
+    return bool(depths) and max(depths) - min(depths) > 0.5
 
 
 def _action(setup: Setup) -> str:
@@ -230,12 +282,16 @@ def _player(name: str, stage: _Stage, in_picture: Sequence[str], setup: Setup) -
     enters = name in stage.away
     others = [other for other in in_picture if other != name]
     speaker = next((beat.speaker for beat in setup.beats if beat.speaker in others), others[0] if others else "")
+    facing = stage.facings[name]
+    if enters:
+        facing = 90.0 if stage.wing(name)[0] < stage.marks[name][0] else -90.0
     player = Performance(
         stage.puppets[name],
         stage.wing(name) if enters else stage.marks[name],
-        stage.facings[name],
+        facing,
         stage.poses[name],
         sits=stage.sits[name],
+        enters=enters,
     )
     if speaker and not enters and speaker not in stage.away:
         player.turn(stage.facings[name], stage.puppets[speaker])
@@ -285,7 +341,7 @@ def _act(beat: Beat, start: int, length: int, players: dict[str, Performance], s
     for place, (name, act) in enumerate(doings):
         player, frame = players[name], start + place * share
         if act.steps:
-            to = stage.wing(name) if act.leaves else stage.marks[name]
+            to = _way_of(name, act, stage)
             if act.leaves:
                 stage.away.add(name)
             else:
@@ -295,23 +351,48 @@ def _act(beat: Beat, start: int, length: int, players: dict[str, Performance], s
             player.change(frame, change, act.pose if act.pose != "neutral" else None, mood_in(beat.text))
 
 
-def _camera(setup: Setup, subject: str, players: dict[str, Performance], pushes_in: bool, stage: _Stage) -> CameraSetup:
+def _camera(
+    setup: Setup, framed: Sequence[str], players: dict[str, Performance], pushes_in: bool, stage: _Stage
+) -> CameraSetup:
     """Where the camera stands: always on the -y side, whichever way the subject faces."""
+    subject, shares = (framed[0], len(framed) > 1) if framed else ("", False)
     lens_mm = _LENS_MM.get(setup.size, _LONG_LENS_MM)
     moves = (CameraMove(kind="push_in", amount=0.4),) if pushes_in else ()
     if not subject:
         middle = sum(stage.marks[name][0] for name in players) / len(players) if players else 0.0
         near = 2.5 if setup.size in ("insert", "close-up", "extreme close-up") else 6.0
         return CameraSetup(lens_mm=lens_mm, position=(middle, -near, 1.6), target=(middle, 0.0, 1.1), moves=moves)
-    x = stage.marks[subject][0]
+    x, y, _ = stage.marks[subject]
     side = 0.0 if x == 0 else math.copysign(1.0, -x)
-    seen_from = side * _CAMERA_SIDE_DEG.get(setup.size, 12.0 if setup.size == "insert" else 0.0)
-    if len(stage.people) == 1:
-        seen_from = 0.0
-    angle = round(seen_from - stage.facings[subject], 1)
-    # The subject of a shot of several stands where it stands on stage: left of the middle or right of it.
-    place = (0.5 - 0.14 * side, 0.5) if setup.everyone and len(players) > 1 and side else (0.5, 0.5)
+    player = players[subject]
+    if setup.size == "insert":
+        return _on_the_hands((x, y), player, side)
+    seen_from = 0.0 if len(stage.people) == 1 else side * _CAMERA_SIDE_DEG.get(setup.size, 0.0)
+    angle = round(seen_from - player.first_facing, 1)
+    place = (0.5, 0.5)
+    if player.comes_from_afar:
+        # The framing is taken at the first frame, when whoever enters stands in the wings: leave room for the way.
+        place = (0.18 if player.first_place[0] < x else 0.82, 0.5)
+    elif setup.everyone and len(players) > 1 and side and not shares:
+        # The subject of a shot of several stands where it stands on stage: left of the middle or right of it.
+        place = (0.5 - 0.14 * side, 0.5)
     return CameraSetup(lens_mm=lens_mm, angle_deg=angle, place=place, moves=moves)
+
+
+def _on_the_hands(mark: tuple[float, float], player: Performance, side: float) -> CameraSetup:
+    """A camera looking down at what the hands of somebody of usual height have to do with."""
+    facing = math.radians(player.first_facing)
+    stretched = player.pose in ("hold_out", "reach", "point", "knock")
+    hands_m = 0.75 if player.sits else 1.15 if stretched else 1.0
+    reach_m = 0.5 if stretched else 0.3
+    x, y = mark[0] + reach_m * math.sin(facing), mark[1] - reach_m * math.cos(facing)
+    seen_from = math.radians(side * 30.0)
+    position = (
+        round(x + 1.5 * math.sin(seen_from), 2),
+        round(y - 1.5 * math.cos(seen_from), 2),
+        round(hands_m + 0.55, 2),
+    )
+    return CameraSetup(lens_mm=40.0, position=position, target=(round(x, 2), round(y, 2), hands_m))
 
 
 def breakdown_yaml(scene_file: SceneFile, comment: str) -> str:

@@ -65,9 +65,8 @@ def cover(scene: Scene) -> list[Setup]:
     coverage = _Coverage(scene, [establishing])
     for thing in opening[-1].objects[:1] if opening else ():
         coverage.insert(thing, opening[-1])
-    for place, beat in enumerate(beats):
-        following = beats[place + 1] if place + 1 < len(beats) else None
-        coverage.take(beat, following)
+    for beat in beats:
+        coverage.take(beat)
     coverage.close()
     return coverage.setups
 
@@ -84,18 +83,21 @@ class _Coverage:
         self.setups = setups
         self._scene = scene
         self._spoken: dict[str, int] = {}
+        self._doer = next((person for beat in reversed(setups[0].beats) for person, _ in reversed(beat.doings)), "")
 
-    def take(self, beat: Beat, following: Beat | None) -> None:
+    def take(self, beat: Beat) -> None:
         if beat.kind == "shot":
             self._called(beat)
         elif beat.kind == "speech":
             self._speech(beat)
         else:
-            self._action(beat, following)
+            self._action(beat)
+        if beat.doings:
+            self._doer = beat.doings[-1][0]
 
     def _called(self, beat: Beat) -> None:
         size: Size = next((size for pattern, size in _CALLED if pattern.search(beat.text)), "medium")
-        subject = beat.people[0] if beat.people else self._last_subject()
+        subject = beat.people[0] if beat.people else self._doer or self._last_subject()
         self.setups.append(Setup(size, subject, [beat], everyone=size in ("wide", "medium wide"), called=beat.text))
 
     def _speech(self, beat: Beat) -> None:
@@ -115,7 +117,7 @@ class _Coverage:
         self._spoken[subject] = turn + 1
         size: Size = "medium close-up" if beat.away else _PROGRESSION[turn % len(_PROGRESSION)]
         size = self._other_than_last(size, subject)
-        over = size == "medium" and len(self._scene.present) > 1
+        over = size == "medium" and len(self._scene.present) == 2
         self.setups.append(Setup(size, subject, [beat], everyone=over))
 
     def _goes_on(self, last: Setup, subject: str, beat: Beat) -> bool:
@@ -125,7 +127,7 @@ class _Coverage:
             and last.seconds + beat.seconds <= _LONGEST_SINGLE_S
         )
 
-    def _action(self, beat: Beat, following: Beat | None) -> None:
+    def _action(self, beat: Beat) -> None:
         last = self.setups[-1]
         doer = beat.doings[0][0] if beat.doings else beat.people[0] if beat.people else ""
         moves = any(act.steps for _, act in beat.doings)

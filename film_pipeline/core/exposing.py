@@ -1,5 +1,6 @@
 """Key poses of one puppet through one shot, and the holds that its stillness allows."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -60,6 +61,7 @@ class Performance:
     pose: str = "neutral"
     look_at: str | None = None
     sits: bool = False
+    enters: bool = False
     _mood: dict[str, float] = field(default_factory=dict, init=False)
     _keys: dict[int, PoseKey] = field(default_factory=dict, init=False)
     _walked: bool = field(default=False, init=False)
@@ -67,6 +69,20 @@ class Performance:
     def __post_init__(self) -> None:
         self._began = (self.at, self.facing)
         self.stay(FIRST_FRAME)
+
+    @property
+    def first_place(self) -> Vector:
+        """Where it stands at the first frame."""
+        return self._began[0]
+
+    @property
+    def first_facing(self) -> float:
+        return self._began[1]
+
+    @property
+    def comes_from_afar(self) -> bool:
+        """Whether it walks from one place to another in the shot, and begins away from where it plays."""
+        return self._walked and self.enters
 
     def stay(self, frame: int, jaw: float = 0.0, blink: float = 0.0) -> None:
         """Key what the puppet is at this frame."""
@@ -91,6 +107,12 @@ class Performance:
         self._mood = dict(mood) if mood is not None else self._mood
         self.stay(frame + frames)
 
+    def begin_as(self, pose: str, standing: bool = False) -> None:
+        """Take another pose at the cut, before anything is played."""
+        self.pose = pose
+        self.sits = not standing and (pose in ("sit", "sit_write") or (self.sits and pose in SEATED))
+        self.stay(FIRST_FRAME)
+
     def turn(self, facing: float, look_at: str | None) -> None:
         """Face another way from here on; said before the first frame only."""
         self.facing, self.look_at = facing, look_at
@@ -104,7 +126,8 @@ class Performance:
         direction = self.facing
         if begin != to:
             self._walked = True
-            direction = 90.0 if to[0] > begin[0] else -90.0 if to[0] < begin[0] else 180.0
+            direction = math.degrees(math.atan2(to[0] - begin[0], begin[1] - to[1]))
+            direction = round(direction, 1)
         self.stay(frame)
         self.facing, self.sits = direction, False
         for step in range(1, steps):
