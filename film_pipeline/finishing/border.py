@@ -1,6 +1,6 @@
 """The comic panel's border: paper around the picture, and the ragged edge that a hand inked.
 
-A shot has a border of its own: its hand is drawn from the shot's name and the look's seed. It holds still over the shot.
+A shot has a border of its own, its hand drawn from the shot's name and the look's seed. It holds still over the shot.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The OIIO and OCIO finisher: a comp becomes a finished frame.
 
-In this order: to the delivered size, grade, vignette, border, grain. Both ways make the same picture; the fast one grades
-through a LUT that is baked once for each grade.
+In this order: to the delivered size, grade, vignette, border, grain. Both ways make the same picture; the fast one
+grades through a LUT that is baked once for each grade.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Noise that is the same in every process: hashed lattices, named by words. No generator state, no thread can change it."""
+"""Noise that is the same in every process: hashed lattices, named by words. No generator, no thread can change it."""
 
 import hashlib
 from functools import lru_cache

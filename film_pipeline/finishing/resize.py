@@ -35,19 +35,48 @@ def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
     width, height = size
     if plane.shape == (height, width):
         return np.ascontiguousarray(plane, dtype=np.float32)
-    rows, row_part = _places(plane.shape[0], height)
-    columns, column_part = _places(plane.shape[1], width)
-    across = plane[:, columns] * (1 - column_part) + plane[:, columns + 1] * column_part
-    return np.ascontiguousarray(
-        across[rows] * (1 - row_part[:, None]) + across[rows + 1] * row_part[:, None], np.float32
-    )
+    source = np.ascontiguousarray(plane, dtype=np.float32)
+    return np.asarray(_BILINEAR(source, *_places(plane.shape[0], height), *_places(plane.shape[1], width)))
+
+
+def reduce(picture: NDArray[np.float32], by: int) -> NDArray[np.float32]:
+    """The means of blocks of `by` x `by` pixels of a picture or a plane; its last row and column fill the last blocks."""
+    spare = [(0, -side % by) for side in picture.shape[:2]] + [(0, 0)] * (picture.ndim - 2)
+    padded = np.pad(picture, spare, mode="edge") if any(after for _, after in spare) else picture
+    # One axis at a time by strides: numpy sums these in one order, and fast.
+    rows = sum(padded[step::by] for step in range(by))
+    return np.ascontiguousarray(sum(rows[:, step::by] for step in range(by)) / np.float32(by * by), dtype=np.float32)
 
 
 @lru_cache(maxsize=32)
-def _places(source: int, target: int) -> tuple[NDArray[np.int64], Plane]:
+def _places(source: int, target: int) -> tuple[NDArray[np.int32], Plane]:
     position = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
-    base = np.minimum(position.astype(np.int64), max(source - 2, 0))
+    base = np.clip(position.astype(np.int32), 0, max(source - 2, 0))
     return base, (position - base).astype(np.float32)
+
+
+def _bilinear_loop(
+    source: Plane, rows: NDArray[np.int32], row_part: Plane, columns: NDArray[np.int32], column_part: Plane
+) -> Plane:
+    height, width = source.shape
+    result = np.empty((rows.size, columns.size), np.float32)
+    for y in range(rows.size):
+        top, bottom, down = rows[y], min(rows[y] + 1, height - 1), row_part[y]
+        for x in range(columns.size):
+            left, right, across = columns[x], min(columns[x] + 1, width - 1), column_part[x]
+            above = source[top, left] + across * (source[top, right] - source[top, left])
+            below = source[bottom, left] + across * (source[bottom, right] - source[bottom, left])
+            result[y, x] = above + down * (below - above)
+    return result
+
+
+def _bilinear_numpy(
+    source: Plane, rows: NDArray[np.int32], row_part: Plane, columns: NDArray[np.int32], column_part: Plane
+) -> Plane:
+    right = np.minimum(columns + 1, source.shape[1] - 1)
+    across = source[:, columns] + column_part * (source[:, right] - source[:, columns])
+    below = across[np.minimum(rows + 1, source.shape[0] - 1)]
+    return np.ascontiguousarray(across[rows] + row_part[:, None] * (below - across[rows]), dtype=np.float32)
 
 
 @lru_cache(maxsize=32)
@@ -97,3 +126,4 @@ def _resample_numpy(source: Picture, places: NDArray[np.int32], weights: Plane, 
 
 
 _RESAMPLE = Kernel(_resample_loop, _resample_numpy)
+_BILINEAR = Kernel(_bilinear_loop, _bilinear_numpy)

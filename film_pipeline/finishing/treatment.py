@@ -1,4 +1,4 @@
-"""What is done to a graded picture, display-referred: vignette, grain and the panel border, in one pass to whole numbers."""
+"""What is done to a graded picture, display-referred: vignette, border and grain, in one pass to whole numbers."""
 
 from functools import lru_cache
 

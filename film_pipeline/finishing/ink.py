@@ -1,0 +1,203 @@
+"""The ink line: where depth, identity or normals break, a pen of varied weight draws at the delivered size.
+
+Breaks are found on the passes as they were rendered, softened into a field whose value tells how far the line's middle
+is, and drawn from that at the delivered size: crisp lines from passes of half the size.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from film_pipeline.core.look_operations import Ink
+from film_pipeline.finishing.hand import STEP, Hand
+from film_pipeline.finishing.kernels import Kernel
+
+Picture = NDArray[np.float32]
+Plane = NDArray[np.float32]
+FAR_M = 1e6
+SOFTENING = 1.3
+"""Of the field, in pixels of the passes: enough to make a straight line of a staircase."""
+
+
+def breaks(
+    depth: Plane, normal: Picture, mattes: Mapping[str, Plane], depth_threshold: float, normal_threshold_deg: float
+) -> tuple[Plane, Plane]:
+    """Where forms end and where they fold: (h, w) each, 0..1, marked on both sides of the break.
+
+    depth: metres (beyond 1,000 km there is nothing). A plane seen at any slant has no break: 1 / depth is linear on it.
+    """
+    near = np.where(depth < FAR_M, 1 / np.maximum(depth, 1e-3), 0).astype(np.float32)
+    ends = np.zeros_like(near)
+    folds = np.zeros_like(near)
+    least = np.float32(1 - math.cos(math.radians(normal_threshold_deg)))
+    identity = _identities(mattes, depth.shape)
+    for axis in (0, 1):
+        before, here, after = (_cut(near, axis, place) for place in ("before", "here", "after"))
+        bend = np.abs(before + after - 2 * here) / np.maximum(np.maximum(np.maximum(before, after), here), 1e-9)
+        middle = _cut(ends, axis, "here")
+        np.maximum(middle, _ramp(bend, depth_threshold), out=middle)
+        first, second = _halves(normal, axis)
+        facing = first[..., 0] * second[..., 0] + first[..., 1] * second[..., 1] + first[..., 2] * second[..., 2]
+        there = (np.abs(first).max(axis=-1) > 0.1) & (np.abs(second).max(axis=-1) > 0.1)
+        _mark(folds, axis, np.where(there, _ramp(1 - facing, float(least)), 0))
+        if identity is not None:
+            first_id, second_id = _halves(identity, axis)
+            _mark(ends, axis, (first_id != second_id).astype(np.float32))
+    return ends, folds * (1 - ends)
+
+
+def draw_ink(
+    picture: Picture, ink: Ink, hand: Hand, depth: Plane, normal: Picture, mattes: Mapping[str, Plane], shot: str
+) -> Picture:
+    """Draw the lines over a scene-linear picture (h, w, 3) of the delivered size; the passes may be smaller."""
+    height = picture.shape[0]
+    to_pass = depth.shape[0] / height
+    half = np.float32(0.5 * height / 720)
+    ends, folds = breaks(depth, normal, mattes, ink.depth_threshold, ink.normal_threshold_deg)
+    sigma = max(SOFTENING, 0.6 * max(ink.width, ink.crease_width) * float(half) * to_pass)
+    fields = np.stack([ndimage.gaussian_filter(field, sigma, truncate=3.0) for field in (ends, folds)], axis=-1)
+    nearness = 1 / (1 + np.minimum(depth, FAR_M) / np.float32(ink.fade_m))
+    _DRAW(
+        picture,
+        np.ascontiguousarray(fields),
+        np.ascontiguousarray(nearness, dtype=np.float32),
+        hand.errors,
+        np.array([ink.width * half, ink.crease_width * half], np.float32),
+        # A break is marked two pixels wide: so wide its softened profile is, and so high is its middle.
+        np.float32(math.sqrt(sigma**2 + 1 / 3) / to_pass),
+        np.float32(math.erf(1 / (sigma * math.sqrt(2)))),
+        np.float32(ink.jitter),
+        np.float32(ink.amount),
+        np.array(ink.color, np.float32),
+    )
+    return picture
+
+
+def _identities(mattes: Mapping[str, Plane], shape: tuple[int, ...]) -> NDArray[np.int16] | None:
+    """The identity that covers most of each pixel, as a number; -1 where there is none."""
+    most = np.full(shape, 0.25, np.float32)
+    identity = np.full(shape, -1, np.int16)
+    for place, name in enumerate(sorted(mattes)):
+        matte = mattes[name]
+        if matte.shape != shape:
+            return None
+        more = matte > most
+        identity[more] = place
+        np.copyto(most, matte, where=more)
+    return identity
+
+
+def _ramp(value: Plane, threshold: float) -> Plane:
+    return np.clip(value / np.float32(threshold) - 1, 0, 1)
+
+
+def _cut(plane: Plane, axis: int, place: str) -> Plane:
+    rows = {"before": slice(None, -2), "here": slice(1, -1), "after": slice(2, None)}[place]
+    return plane[rows] if axis == 0 else plane[:, rows]
+
+
+def _halves(plane: NDArray[np.generic], axis: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return (plane[:-1], plane[1:]) if axis == 0 else (plane[:, :-1], plane[:, 1:])  # type: ignore[return-value]
+
+
+def _mark(field: Plane, axis: int, strength: Plane) -> None:
+    for side in _halves(field, axis):
+        np.maximum(side, strength, out=side)
+
+
+def _draw_loop(
+    picture: Picture,
+    fields: NDArray[np.float32],
+    nearness: Plane,
+    errors: NDArray[np.float32],
+    half_widths: NDArray[np.float32],
+    sigma: np.float32,
+    peak: np.float32,
+    jitter: np.float32,
+    amount: np.float32,
+    color: NDArray[np.float32],
+) -> None:
+    height, width = picture.shape[:2]
+    pass_height, pass_width = nearness.shape
+    scale_x, scale_y = np.float32(pass_width / width), np.float32(pass_height / height)
+    for y in range(height):
+        grid_y = np.float32(y / STEP)
+        row, down = int(grid_y), np.float32(grid_y - int(grid_y))
+        for x in range(width):
+            grid_x = np.float32(x / STEP)
+            column, across = int(grid_x), np.float32(grid_x - int(grid_x))
+            a, b = (1 - across) * (1 - down), across * (1 - down)
+            c, d = (1 - across) * down, across * down
+            aside_x = a * errors[row, column, 0] + b * errors[row, column + 1, 0]
+            aside_x += c * errors[row + 1, column, 0] + d * errors[row + 1, column + 1, 0]
+            aside_y = a * errors[row, column, 1] + b * errors[row, column + 1, 1]
+            aside_y += c * errors[row + 1, column, 1] + d * errors[row + 1, column + 1, 1]
+            at_x = min(
+                max((x + np.float32(0.5) + aside_x) * scale_x - np.float32(0.5), np.float32(0.0)), pass_width - 1.001
+            )
+            at_y = min(
+                max((y + np.float32(0.5) + aside_y) * scale_y - np.float32(0.5), np.float32(0.0)), pass_height - 1.001
+            )
+            left, top = int(at_x), int(at_y)
+            part_x, part_y = at_x - left, at_y - top
+            cover = np.float32(0.0)
+            for kind in range(2):
+                above = fields[top, left, kind] * (1 - part_x) + fields[top, left + 1, kind] * part_x
+                below = fields[top + 1, left, kind] * (1 - part_x) + fields[top + 1, left + 1, kind] * part_x
+                strength = above * (1 - part_y) + below * part_y
+                if strength < 0.01 or half_widths[kind] <= 0:
+                    continue
+                weight = a * errors[row, column, 2] + b * errors[row, column + 1, 2]
+                weight += c * errors[row + 1, column, 2] + d * errors[row + 1, column + 1, 2]
+                near = nearness[top, left] * (1 - part_x) + nearness[top, left + 1] * part_x
+                half = half_widths[kind] * (1 + jitter * weight) * (np.float32(0.15) + np.float32(1.15) * near)
+                away = sigma * math.sqrt(2 * max(math.log(peak / strength), 0.0))
+                cover = max(cover, np.float32(min(max(half + 0.5 - away, 0.0), 1.0, 2 * half)))
+            if cover > 0:
+                cover *= amount
+                for channel in range(3):
+                    picture[y, x, channel] += cover * (color[channel] - picture[y, x, channel])
+
+
+def _draw_numpy(
+    picture: Picture,
+    fields: NDArray[np.float32],
+    nearness: Plane,
+    errors: NDArray[np.float32],
+    half_widths: NDArray[np.float32],
+    sigma: np.float32,
+    peak: np.float32,
+    jitter: np.float32,
+    amount: np.float32,
+    color: NDArray[np.float32],
+) -> None:
+    height, width = picture.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    aside_x, aside_y, weight = (_at(errors[..., part], x / STEP, y / STEP) for part in range(3))
+    at_x = np.clip((x + 0.5 + aside_x) * nearness.shape[1] / width - 0.5, 0, nearness.shape[1] - 1.001)
+    at_y = np.clip((y + 0.5 + aside_y) * nearness.shape[0] / height - 0.5, 0, nearness.shape[0] - 1.001)
+    near = _at(nearness, at_x, np.floor(at_y))
+    cover = np.zeros((height, width), np.float32)
+    for kind in range(2):
+        strength = _at(fields[..., kind], at_x, at_y)
+        half = half_widths[kind] * (1 + jitter * weight) * (0.15 + 1.15 * near)
+        away = sigma * np.sqrt(2 * np.maximum(np.log(peak / np.maximum(strength, 1e-6)), 0))
+        drawn = np.clip(half + 0.5 - away, 0, np.clip(2 * half, 0, 1))
+        cover = np.maximum(cover, np.where((strength < 0.01) | (half_widths[kind] <= 0), 0, drawn))
+    picture += (amount * cover)[..., None] * (color - picture)
+
+
+def _at(plane: Plane, x: Plane, y: Plane) -> Plane:
+    """Bilinear samples of a plane."""
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    part_x, part_y = x - left, y - top
+    right, bottom = np.minimum(left + 1, plane.shape[1] - 1), np.minimum(top + 1, plane.shape[0] - 1)
+    above = plane[top, left] * (1 - part_x) + plane[top, right] * part_x
+    below = plane[bottom, left] * (1 - part_x) + plane[bottom, right] * part_x
+    return np.asarray(above * (1 - part_y) + below * part_y, dtype=np.float32)
+
+
+_DRAW = Kernel(_draw_loop, _draw_numpy)
