@@ -56,24 +56,32 @@ def draw_ink(
     height = picture.shape[0]
     to_pass = depth.shape[0] / height
     half = np.float32(0.5 * height / 720)
-    ends, folds = breaks(depth, normal, mattes, ink.depth_threshold, ink.normal_threshold_deg)
+    marks = breaks(depth, normal, mattes, ink.depth_threshold, ink.normal_threshold_deg)
     sigma = max(SOFTENING, 0.6 * max(ink.width, ink.crease_width) * float(half) * to_pass)
-    fields = np.stack([ndimage.gaussian_filter(field, sigma, truncate=3.0) for field in (ends, folds)], axis=-1)
     nearness = 1 / (1 + np.minimum(depth, FAR_M) / np.float32(ink.fade_m))
+    # A break is marked two pixels wide: so wide is its softened profile, and so high its middle.
+    spread = math.sqrt(sigma**2 + 1 / 3)
     _DRAW(
         picture,
-        np.ascontiguousarray(fields),
+        np.ascontiguousarray(np.stack([_field(mark, sigma) for mark in marks])),
         np.ascontiguousarray(nearness, dtype=np.float32),
         hand.errors,
         np.array([ink.width * half, ink.crease_width * half], np.float32),
-        # A break is marked two pixels wide: so wide its softened profile is, and so high is its middle.
-        np.float32(math.sqrt(sigma**2 + 1 / 3) / to_pass),
+        np.float32(spread / to_pass),
+        np.float32(spread),
         np.float32(math.erf(1 / (sigma * math.sqrt(2)))),
         np.float32(ink.jitter),
         np.float32(ink.amount),
         np.array(ink.color, np.float32),
     )
     return picture
+
+
+def _field(marks: Plane, sigma: float) -> NDArray[np.float32]:
+    """(h, w, 3): the softened marks, and their slopes to the right and down."""
+    soft = ndimage.gaussian_filter(marks, sigma, truncate=3.0)
+    down, across = np.gradient(soft)
+    return np.stack([soft, across, down], axis=-1).astype(np.float32)
 
 
 def _identities(mattes: Mapping[str, Plane], shape: tuple[int, ...]) -> NDArray[np.int16] | None:
@@ -114,48 +122,56 @@ def _draw_loop(
     nearness: Plane,
     errors: NDArray[np.float32],
     half_widths: NDArray[np.float32],
-    sigma: np.float32,
+    spread: np.float32,
+    pass_spread: np.float32,
     peak: np.float32,
     jitter: np.float32,
     amount: np.float32,
     color: NDArray[np.float32],
 ) -> None:
+    """Across a softened line f = A exp(-d^2 / 2 s^2), so d = s^2 |slope of f| / f, whatever its strength A is."""
     height, width = picture.shape[:2]
     pass_height, pass_width = nearness.shape
     scale_x, scale_y = np.float32(pass_width / width), np.float32(pass_height / height)
     for y in range(height):
-        grid_y = np.float32(y / STEP)
-        row, down = int(grid_y), np.float32(grid_y - int(grid_y))
+        row = y // STEP
+        down = np.float32(y - row * STEP) / np.float32(STEP)
         for x in range(width):
-            grid_x = np.float32(x / STEP)
-            column, across = int(grid_x), np.float32(grid_x - int(grid_x))
+            column = x // STEP
+            across = np.float32(x - column * STEP) / np.float32(STEP)
             a, b = (1 - across) * (1 - down), across * (1 - down)
             c, d = (1 - across) * down, across * down
             aside_x = a * errors[row, column, 0] + b * errors[row, column + 1, 0]
             aside_x += c * errors[row + 1, column, 0] + d * errors[row + 1, column + 1, 0]
             aside_y = a * errors[row, column, 1] + b * errors[row, column + 1, 1]
             aside_y += c * errors[row + 1, column, 1] + d * errors[row + 1, column + 1, 1]
-            at_x = min(
-                max((x + np.float32(0.5) + aside_x) * scale_x - np.float32(0.5), np.float32(0.0)), pass_width - 1.001
-            )
-            at_y = min(
-                max((y + np.float32(0.5) + aside_y) * scale_y - np.float32(0.5), np.float32(0.0)), pass_height - 1.001
-            )
+            at_x = (np.float32(x) + np.float32(0.5) + aside_x) * scale_x - np.float32(0.5)
+            at_y = (np.float32(y) + np.float32(0.5) + aside_y) * scale_y - np.float32(0.5)
+            at_x = min(max(at_x, np.float32(0.0)), np.float32(pass_width - 1.001))
+            at_y = min(max(at_y, np.float32(0.0)), np.float32(pass_height - 1.001))
             left, top = int(at_x), int(at_y)
-            part_x, part_y = at_x - left, at_y - top
+            part_x, part_y = at_x - np.float32(left), at_y - np.float32(top)
+            p, q = (1 - part_x) * (1 - part_y), part_x * (1 - part_y)
+            r, s = (1 - part_x) * part_y, part_x * part_y
             cover = np.float32(0.0)
             for kind in range(2):
-                above = fields[top, left, kind] * (1 - part_x) + fields[top, left + 1, kind] * part_x
-                below = fields[top + 1, left, kind] * (1 - part_x) + fields[top + 1, left + 1, kind] * part_x
-                strength = above * (1 - part_y) + below * part_y
-                if strength < 0.01 or half_widths[kind] <= 0:
+                field = fields[kind]
+                strength = p * field[top, left, 0] + q * field[top, left + 1, 0]
+                strength += r * field[top + 1, left, 0] + s * field[top + 1, left + 1, 0]
+                if strength < np.float32(0.02) or half_widths[kind] <= 0:
                     continue
+                slope_x = p * field[top, left, 1] + q * field[top, left + 1, 1]
+                slope_x += r * field[top + 1, left, 1] + s * field[top + 1, left + 1, 1]
+                slope_y = p * field[top, left, 2] + q * field[top, left + 1, 2]
+                slope_y += r * field[top + 1, left, 2] + s * field[top + 1, left + 1, 2]
+                away = pass_spread * math.sqrt(slope_x * slope_x + slope_y * slope_y) / strength
+                whole = min(strength * math.exp(min(np.float32(0.5) * away * away, np.float32(6.0))) / peak, 1.0)
                 weight = a * errors[row, column, 2] + b * errors[row, column + 1, 2]
                 weight += c * errors[row + 1, column, 2] + d * errors[row + 1, column + 1, 2]
-                near = nearness[top, left] * (1 - part_x) + nearness[top, left + 1] * part_x
-                half = half_widths[kind] * (1 + jitter * weight) * (np.float32(0.15) + np.float32(1.15) * near)
-                away = sigma * math.sqrt(2 * max(math.log(peak / strength), 0.0))
-                cover = max(cover, np.float32(min(max(half + 0.5 - away, 0.0), 1.0, 2 * half)))
+                near = p * nearness[top, left] + q * nearness[top, left + 1]
+                near += r * nearness[top + 1, left] + s * nearness[top + 1, left + 1]
+                half = half_widths[kind] * (1 + jitter * weight) * (np.float32(0.3) + near) * whole
+                cover = max(cover, np.float32(min(max(half + 0.5 - away * spread, 0.0), 1.0, 2 * half)))
             if cover > 0:
                 cover *= amount
                 for channel in range(3):
@@ -168,7 +184,8 @@ def _draw_numpy(
     nearness: Plane,
     errors: NDArray[np.float32],
     half_widths: NDArray[np.float32],
-    sigma: np.float32,
+    spread: np.float32,
+    pass_spread: np.float32,
     peak: np.float32,
     jitter: np.float32,
     amount: np.float32,
@@ -179,14 +196,15 @@ def _draw_numpy(
     aside_x, aside_y, weight = (_at(errors[..., part], x / STEP, y / STEP) for part in range(3))
     at_x = np.clip((x + 0.5 + aside_x) * nearness.shape[1] / width - 0.5, 0, nearness.shape[1] - 1.001)
     at_y = np.clip((y + 0.5 + aside_y) * nearness.shape[0] / height - 0.5, 0, nearness.shape[0] - 1.001)
-    near = _at(nearness, at_x, np.floor(at_y))
+    near = _at(nearness, at_x, at_y)
     cover = np.zeros((height, width), np.float32)
     for kind in range(2):
-        strength = _at(fields[..., kind], at_x, at_y)
-        half = half_widths[kind] * (1 + jitter * weight) * (0.15 + 1.15 * near)
-        away = sigma * np.sqrt(2 * np.maximum(np.log(peak / np.maximum(strength, 1e-6)), 0))
-        drawn = np.clip(half + 0.5 - away, 0, np.clip(2 * half, 0, 1))
-        cover = np.maximum(cover, np.where((strength < 0.01) | (half_widths[kind] <= 0), 0, drawn))
+        strength, slope_x, slope_y = (_at(fields[kind, ..., part], at_x, at_y) for part in range(3))
+        away = pass_spread * np.sqrt(slope_x**2 + slope_y**2) / np.maximum(strength, 1e-6)
+        whole = np.minimum(strength * np.exp(np.minimum(0.5 * away**2, 6)) / peak, 1)
+        half = half_widths[kind] * (1 + jitter * weight) * (0.3 + near) * whole
+        drawn = np.minimum(np.clip(half + 0.5 - away * spread, 0, 1), 2 * half)
+        cover = np.maximum(cover, np.where((strength < 0.02) | (half_widths[kind] <= 0), 0, drawn))
     picture += (amount * cover)[..., None] * (color - picture)
 
 

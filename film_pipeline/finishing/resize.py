@@ -40,7 +40,7 @@ def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
 
 
 def reduce(picture: NDArray[np.float32], by: int) -> NDArray[np.float32]:
-    """The means of blocks of `by` x `by` pixels of a picture or a plane; its last row and column fill the last blocks."""
+    """The means of blocks of `by` x `by` pixels of a picture or plane; its last row and column fill the last blocks."""
     spare = [(0, -side % by) for side in picture.shape[:2]] + [(0, 0)] * (picture.ndim - 2)
     padded = np.pad(picture, spare, mode="edge") if any(after for _, after in spare) else picture
     # One axis at a time by strides: numpy sums these in one order, and fast.
