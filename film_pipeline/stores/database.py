@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoSuchModuleError, ProgrammingError
 from sqlalchemy.pool import Pool
 
 from film_pipeline.core.problems import FilmProblem
@@ -75,6 +75,9 @@ class Database:
     def _told(self) -> Iterator[None]:
         try:
             yield
+        except (ProgrammingError, IntegrityError, DataError):
+            # A mistake of this software, which no user can mend: it keeps its name.
+            raise
         except DBAPIError as error:
             raise self._problem(error) from error
 

@@ -93,14 +93,16 @@ def recover(media: MediaStore, frames: FrameStore) -> Recovered:
     Filings of processes that are alive are left to them.
     """
     recovered = Recovered()
-    for note in sorted((media.root / "filing").glob("*.json")):
+    for note in sorted((media.root / "filing").glob("*")):
         try:
             lock = FileLock(note, create=False)
         except FileNotFoundError:
             continue
         try:
             if lock.take(wait=False) and lock.is_at(note):
-                _complete(media, frames, note.stem, json.loads(lock.read()), recovered)
+                # A note that was never finished is of a filing that never began.
+                if note.suffix == ".json":
+                    _complete(media, frames, note.stem, json.loads(lock.read()), recovered)
                 note.unlink()
         finally:
             lock.let_go()
@@ -204,23 +206,32 @@ def _noted(root: Path, what: dict[str, list[str]]) -> Iterator[str]:
     """
     token = uuid.uuid4().hex[:12]
     note = root / "filing" / f"{token}.json"
-    partial = note.with_suffix(".partial")
+    unwritten = note.with_suffix(".partial")
     try:
         note.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(partial)
+        lock = _locked_note(unwritten)
     except OSError as error:
         raise disk_problem(error, note) from error
     try:
         try:
-            lock.take(wait=True)
             lock.write(json.dumps(what))
-            os.replace(partial, note)
+            os.replace(unwritten, note)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            unwritten.unlink(missing_ok=True)
             raise disk_problem(error, note) from error
         yield token
         note.unlink()
     finally:
+        lock.let_go()
+
+
+def _locked_note(path: Path) -> FileLock:
+    while True:
+        lock = FileLock(path)
+        lock.take(wait=True)
+        if lock.is_at(path):
+            return lock
+        # `recover` found it between its making and its locking, and took it for one that a killed process had left.
         lock.let_go()
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, cast, delete, func, insert, literal, select, update
 
 from film_pipeline.core.record import Record, Turnover
 from film_pipeline.stores.database import Database
@@ -87,7 +87,8 @@ class FrameStore:
                 query = select(FRAMES.c.recipe_sha256, FRAMES.c.record).where(FRAMES.c.recipe_sha256.in_(chunk))
                 if role:
                     query = query.where(FRAMES.c.role == role)
-                newest = dict(connection.execute(query.order_by(FRAMES.c.made_at, FRAMES.c.media_path)).tuples().all())
+                rows = connection.execute(query.order_by(FRAMES.c.made_at, FRAMES.c.media_path))
+                newest = {row.recipe_sha256: row.record for row in rows}
                 found |= {recipe: Record.model_validate_json(record) for recipe, record in newest.items()}
         return found
 
@@ -140,7 +141,7 @@ class FrameStore:
 
     def _closure(self, here: ColumnElement[str], there: ColumnElement[str], sha256: str) -> list[Edge]:
         # Only hashes run through the recursion, so that a file reached by many ways is walked on from once.
-        reached = select(literal(sha256).label("reached")).cte("reached_files", recursive=True)
+        reached = select(cast(literal(sha256), EDGES.c.sha256.type).label("reached")).cte("reached_files", recursive=True)
         reached = reached.union(select(there).join(reached, here == reached.c.reached))
         query = select(EDGES.c.sha256, EDGES.c.reference_sha256, EDGES.c.role, EDGES.c.name)
         with self.database.reading() as connection:

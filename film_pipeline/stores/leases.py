@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from film_pipeline.stores.disk import disk_problem
+
 log = logging.getLogger(__name__)
 
 _held: set[int] = set()
@@ -88,13 +90,19 @@ def claim_production(root: Path, waiting: Callable[[str], None] = _say) -> Itera
 
 @contextmanager
 def _locked(path: Path, what: str, waiting: Callable[[str], None]) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path)
+    except OSError as error:
+        raise disk_problem(error, path) from error
     try:
         if not lock.take(wait=False):
             waiting(f"{what} is in work at {lock.read().strip() or 'another run'}")
             lock.take(wait=True)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        try:
+            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        except OSError as error:
+            raise disk_problem(error, path) from error
         yield
     finally:
         lock.let_go()
