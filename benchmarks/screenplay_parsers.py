@@ -1,4 +1,4 @@
-"""Measure Fountain parsers on hard scripts: `python benchmarks/screenplay_parsers.py` prints the table of decision 0002.
+"""Measure Fountain parsers on hard scripts: `python benchmarks/screenplay_parsers.py` prints decision 0002's table.
 
 Needs `fountain-parser` beside the project's own dependencies. Each case says what its script holds, as (kind, words) in
 order; a parser passes a case when it finds exactly that.

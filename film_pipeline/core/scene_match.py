@@ -56,7 +56,7 @@ class SceneIdentity(BaseModel):
         return cls(id=scene_id, heading=page.heading, number=page.number, fingerprint=digest, sketch=_sketch(words))
 
 
-class SceneIdentities(BaseModel):
+class KnownScenes(BaseModel):
     """What the film remembers of its scenes from one version of the script to the next.
 
     scenes: of the last version, in its order. gone: those that were cut since; their names stay theirs.
@@ -72,7 +72,7 @@ class SceneIdentities(BaseModel):
         return self.model_dump(mode="json")
 
     @classmethod
-    def from_dict(cls, remembered: object) -> "SceneIdentities":
+    def from_dict(cls, remembered: object) -> "KnownScenes":
         """Raises FilmProblem for anything that `as_dict` did not write."""
         try:
             found = (
@@ -87,20 +87,20 @@ class SceneIdentities(BaseModel):
                 raise FilmProblem(f"a remembered scene is named {scene.id!r}", "restore the film's store")
         return found
 
-    def after(self, pages: Sequence[ScenePage], ids: Sequence[str]) -> "SceneIdentities":
+    def after(self, pages: Sequence[ScenePage], ids: Sequence[str]) -> "KnownScenes":
         """What is remembered once a version with these scenes has been read."""
         scenes = tuple(SceneIdentity.of_page(scene_id, page) for scene_id, page in zip(ids, pages, strict=True))
         alive = set(ids)
         gone = {scene.id: scene for scene in (*self.gone, *self.scenes) if scene.id not in alive}
-        return SceneIdentities(
+        return KnownScenes(
             scenes=scenes,
             gone=tuple(gone[name].model_copy(update={"sketch": ()}) for name in sorted(gone, key=_order)),
         )
 
 
-def identify(pages: Sequence[ScenePage], previous: SceneIdentities | None = None) -> tuple[str, ...]:
+def identify(pages: Sequence[ScenePage], previous: KnownScenes | None = None) -> tuple[str, ...]:
     """The names of a script's scenes, in order: unique, and the same for the same pages and the same memory."""
-    known = previous or SceneIdentities()
+    known = previous or KnownScenes()
     ids: list[str | None] = [None] * len(pages)
     for place, page in enumerate(pages):
         named = id_of_number(page.number)
@@ -117,7 +117,7 @@ def id_of_number(number: str | None) -> str | None:
     return f"SC{int(written[1]) * 10:03d}{written[2]}" if written else None
 
 
-def _recognise(pages: Sequence[ScenePage], ids: list[str | None], known: SceneIdentities) -> None:
+def _recognise(pages: Sequence[ScenePage], ids: list[str | None], known: KnownScenes) -> None:
     """Give every nameless scene that was seen before the name that it had."""
     seen = [SceneIdentity.of_page("SC000", page) for page in pages]
 
@@ -159,7 +159,7 @@ def _best_pairs(seen: Sequence[SceneIdentity], before: Sequence[SceneIdentity], 
     return [(int(row), int(column)) for row, column in zip(rows, columns, strict=True) if worth[row, column] > 0]
 
 
-def _recognise_in_place(seen: Sequence[SceneIdentity], ids: list[str | None], known: SceneIdentities) -> None:
+def _recognise_in_place(seen: Sequence[SceneIdentity], ids: list[str | None], known: KnownScenes) -> None:
     """A scene between the same neighbours and under the same heading is the old one, even with every word rewritten."""
     old_place = {scene.id: place for place, scene in enumerate(known.scenes)}
     for place, name in enumerate(ids):

@@ -15,8 +15,7 @@ from film_pipeline.core.fountain import read_fountain
 from film_pipeline.core.headings import Setting, read_heading
 from film_pipeline.core.presence import find_silent, mentions
 from film_pipeline.core.problems import FilmProblem
-from film_pipeline.core.scene_match import SceneIdentities as _Identities
-from film_pipeline.core.scene_match import ScenePage, identify
+from film_pipeline.core.scene_match import KnownScenes, ScenePage, identify
 from film_pipeline.core.script_elements import SPOKEN, Draft, Element, Kind
 
 __all__ = ["Element", "Kind", "Scene", "SceneIdentities", "Screenplay", "name_key", "read_screenplay"]
@@ -114,18 +113,18 @@ class Screenplay:
         return _people(name for scene in self.scenes for name in (*scene.present, *scene.speakers))
 
 
-class SceneIdentities(_Identities):
+class SceneIdentities(KnownScenes):
     """The scenes that a film remembers; `of` gives what to remember once a version of the script has been read."""
 
     @classmethod
-    def of(cls, screenplay: Screenplay, previous: "Screenplay | _Identities | None" = None) -> "SceneIdentities":
+    def of(cls, screenplay: Screenplay, previous: "Screenplay | KnownScenes | None" = None) -> "SceneIdentities":
         """What is known after this version; previous: what was known before it, so that cut scenes keep their names."""
-        before = _identities(previous) or _Identities()
+        before = _identities(previous) or KnownScenes()
         after = before.after([scene.page for scene in screenplay.scenes], [scene.id for scene in screenplay.scenes])
         return cls(scenes=after.scenes, gone=after.gone)
 
 
-def read_screenplay(path: Path, previous: Screenplay | _Identities | None = None) -> Screenplay:
+def read_screenplay(path: Path, previous: Screenplay | KnownScenes | None = None) -> Screenplay:
     """Read a Fountain or Final Draft script; its scenes keep the ids that they had in `previous`.
 
     Raises FilmProblem for a file that is missing, no script, broken or without scenes.
@@ -169,11 +168,11 @@ def _decode(data: bytes, path: Path) -> str:
         raise FilmProblem("the script is not UTF-8 text", "save it as UTF-8", file=path, line=line) from error
 
 
-def _identities(previous: Screenplay | _Identities | None) -> _Identities | None:
+def _identities(previous: Screenplay | KnownScenes | None) -> KnownScenes | None:
     return SceneIdentities.of(previous) if isinstance(previous, Screenplay) else previous
 
 
-def _scenes(draft: Draft, path: Path, previous: _Identities | None) -> tuple[Scene, ...]:
+def _scenes(draft: Draft, path: Path, previous: KnownScenes | None) -> tuple[Scene, ...]:
     """Cut the draft into scenes. What stands before the first heading belongs to the first scene."""
     headings: list[Element] = []
     bodies: list[list[Element]] = []
