@@ -156,13 +156,17 @@ def _action_seconds(text: str, doings: Sequence[tuple[str, Act]]) -> float:
 
 def _portions(text: str, longest: int) -> list[str]:
     """Whole sentences together up to `longest` words; a longer one is parted where it pauses."""
-    portions: list[str] = []
+    portions: list[list[str]] = []
+    counted = 0.0
     for sentence in _sentences(text, longest):
-        if portions and word_count(portions[-1]) + word_count(sentence) <= longest:
-            portions[-1] = f"{portions[-1]} {sentence}"
+        words = word_count(sentence)
+        if portions and counted + words <= longest:
+            portions[-1].append(sentence)
+            counted += words
         else:
-            portions.append(sentence)
-    return portions
+            portions.append([sentence])
+            counted = words
+    return [" ".join(portion) for portion in portions]
 
 
 def _sentences(text: str, longest: int) -> Iterator[str]:

@@ -71,8 +71,8 @@ def read_cue(text: str) -> tuple[str, str, bool]:
     return name.strip(), ", ".join(extensions), dual
 
 
-_EMPHASIS = re.compile(r"(?<![\\*])(\*{1,3})(?=[^\s*])(.+?)(?<=[^\s\\*])\1(?!\*)")
-_UNDERLINE = re.compile(r"(?<![\\\w])_(?=\S)(.+?)(?<=[^\s\\])_(?!\w)")
+_EMPHASIS = re.compile(r"(?<![\\*])(\*{1,3})(?=[^\s*])(.{1,1000}?)(?<=[^\s\\*])\1(?!\*)")
+_UNDERLINE = re.compile(r"(?<![\\\w])_(?=\S)(.{1,1000}?)(?<=[^\s\\])_(?!\w)")
 _ESCAPED = re.compile(r"\\([*_\[\\#@!>~.=/])")
 
 
