@@ -109,8 +109,15 @@ def test_a_frame_outside_of_the_laid_out_folders_is_refused(stores: Stores) -> N
 
 
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats() | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats()
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 
@@ -240,13 +247,13 @@ def test_a_store_of_newer_software_is_left_alone(tmp_path: Path) -> None:
     with database.writing() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     database.close()
-    with pytest.raises(FilmProblem, match="version 9999.*install the newer"):
+    with pytest.raises(FilmProblem, match=r"version 9999.*install the newer"):
         Database(tmp_path / "film.sqlite")
 
 
 def test_a_broken_store_is_a_problem_with_its_file_and_mend(tmp_path: Path) -> None:
     (tmp_path / "film.sqlite").write_bytes(b"this is no database, however long one looks at it" * 100)
-    with pytest.raises(FilmProblem, match="film.sqlite.*not a database.*film rebuild"):
+    with pytest.raises(FilmProblem, match=r"film.sqlite.*not a database.*film rebuild"):
         FrameStore(tmp_path / "film.sqlite")
 
 
@@ -298,7 +305,13 @@ def film_with_everything(stores: Stores) -> None:
     file_some(stores, range(1001, 1006))
     file_some(stores, range(1001, 1004), version=2)
     script = (Reference(role="script", name="script.fountain", sha256=digest("script"), licence="own work"),)
-    file_frame(media, frames, a_frame_file(media, 9, '{"a": 1}'), a_record(9, references=script), "film/edit/v001/cut.1001.json")
+    file_frame(
+        media,
+        frames,
+        a_frame_file(media, 9, '{"a": 1}'),
+        a_record(9, references=script),
+        "film/edit/v001/cut.1001.json",
+    )
     for version, recipe in ((1, "warm"), (2, "cold"), (1, "warm")):
         file_turnover(media, frames, a_turnover(version, recipe), f"shots/{SHOT}/color/v{version:03d}")
 
@@ -443,7 +456,11 @@ def test_the_second_claim_waits_says_so_and_comes_when_the_first_ends(tmp_path: 
         assert waiting.wait(10)
         order.append("first")
     thread.join(10)
-    assert order == [f"render of {SHOT} is in work at process {os.getpid()} on {os.uname().nodename}", "first", "second"]
+    assert order == [
+        f"render of {SHOT} is in work at process {os.getpid()} on {os.uname().nodename}",
+        "first",
+        "second",
+    ]
 
 
 def test_a_killed_process_frees_its_claim_even_if_its_forked_worker_lives(tmp_path: Path) -> None:
@@ -485,13 +502,16 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         path.chmod(0o755)
     if os.getuid() == 0:
         shutil.chown(folder, user)
-    common = {"user": user, "cwd": folder, "capture_output": True, "check": True}
-    subprocess.run([binaries / "initdb", "-D", folder / "data", "-A", "trust", "-U", user, "-N"], **common)
+
+    def run_as_user(*command: object) -> None:
+        subprocess.run([str(part) for part in command], user=user, cwd=folder, capture_output=True, check=True)
+
+    run_as_user(binaries / "initdb", "-D", folder / "data", "-A", "trust", "-U", user, "-N")
     server = [binaries / "pg_ctl", "-D", folder / "data", "-w"]
     options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    subprocess.run([*server, "-o", options, "-l", folder / "log", "start"], **common)
+    run_as_user(*server, "-o", options, "-l", folder / "log", "start")
     yield f"postgresql://{user}@/postgres?host={folder}"
-    subprocess.run([*server, "-m", "immediate", "stop"], **common)
+    run_as_user(*server, "-m", "immediate", "stop")
 
 
 def test_postgres_holds_the_same_rows_as_sqlite(stores: Stores, postgres: str) -> None:

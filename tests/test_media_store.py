@@ -95,7 +95,7 @@ def test_changed_bytes_are_noticed(media: MediaStore) -> None:
     os.chmod(media.path_of(kept.sha256), 0o644)
     media.path_of(kept.sha256).write_bytes(b"pixelz")
     assert not media.verify(kept.sha256)
-    with pytest.raises(FilmProblem, match="bytes have changed.*Mend: restore it"):
+    with pytest.raises(FilmProblem, match=r"bytes have changed.*Mend: restore it"):
         media.keep(media.path_of(kept.sha256), "shots/again")
 
 
@@ -188,7 +188,7 @@ def test_other_refusals_of_the_disk_name_the_file(tmp_path: Path) -> None:
 def test_linking_a_place_to_its_own_file_again_leaves_no_litter(tmp_path: Path) -> None:
     (tmp_path / "object").write_bytes(b"pixels")
     for _ in range(2):
-        assert link_atomically(tmp_path / "object", tmp_path / "place")
+        assert link_atomically(str(tmp_path / "object"), str(tmp_path / "place"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["object", "place"]
 
 

@@ -34,7 +34,9 @@ def film_three_frames(stores: Stores) -> None:
     media, frames = stores
     plate = file_frame(media, frames, a_frame_file(media, 1), a_record(1, cost_usd=None), a_place(1))
     from_plate = (Reference(role="plate", name="plate.1", sha256=plate.content_hash_sha256, licence="own work"),)
-    take = file_frame(media, frames, a_frame_file(media, 2), a_record(2, cost_usd=0.125, references=from_plate), a_place(2))
+    take = file_frame(
+        media, frames, a_frame_file(media, 2), a_record(2, cost_usd=0.125, references=from_plate), a_place(2)
+    )
     from_take = (Reference(role="frame", name="take.2", sha256=take.content_hash_sha256),)
     signed = a_record(3, cost_usd=0.25, references=from_take, made_at="2026-11-24T01:00:00+00:00").model_copy(
         update={"signoffs": (Signature(name="A", role="director", signed_at="2026-11-24", subject="take 1"),)}
@@ -52,7 +54,9 @@ def test_every_record_is_in_the_published_snapshot(stores: Stores, folder: Path)
             ("plate", "plate.1", "own work"),
             ("frame", "take.2", ""),
         ]
-        assert lineage.execute("SELECT author, detail->>'$.a.nested' FROM events").fetchall() == [("Ödile 墨", "true")] * 3
+        assert (
+            lineage.execute("SELECT author, detail->>'$.a.nested' FROM events").fetchall() == [("Ödile 墨", "true")] * 3
+        )
         assert lineage.execute('SELECT "name", subject FROM signoffs').fetchall() == [("A", "take 1")]
         assert lineage.execute("SELECT shot, files FROM shots").fetchall() == [(SHOT, 3)]
 
@@ -61,7 +65,9 @@ def test_an_unknown_price_is_counted_and_is_not_zero(stores: Stores, folder: Pat
     film_three_frames(stores)
     publish(stores[1], folder)
     with open_current(folder) as lineage:
-        by_day = lineage.execute("SELECT day, cost_usd, files_of_unknown_price FROM cost_by_day ORDER BY day").fetchall()
+        by_day = lineage.execute(
+            "SELECT day, cost_usd, files_of_unknown_price FROM cost_by_day ORDER BY day"
+        ).fetchall()
         assert by_day == [("2026-11-23", Decimal("0.125000"), 1), ("2026-11-24", Decimal("0.250000"), 0)]
         by_engine = "SELECT engine, provider, files, cost_usd FROM cost_by_engine"
         assert lineage.execute(by_engine).fetchall() == [("cycles", "local", 3, Decimal("0.375000"))]
@@ -87,7 +93,9 @@ def test_turnovers_say_which_one_is_current(stores: Stores, folder: Path) -> Non
         frames.hand_over(a_turnover(version))
     publish(frames, folder)
     with open_current(folder) as lineage:
-        rows = lineage.execute("SELECT version, is_current, turnover->>'stage' FROM turnovers ORDER BY version").fetchall()
+        rows = lineage.execute(
+            "SELECT version, is_current, turnover->>'stage' FROM turnovers ORDER BY version"
+        ).fetchall()
     assert rows == [(1, True, "color"), (2, False, "color")]
 
 
@@ -193,7 +201,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
     disk = tmp_path / "small"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], capture_output=True, check=False
+    ).returncode:
         pytest.skip("this machine does not let us mount a small disk")
     yield disk
     subprocess.run(["umount", disk], check=True)

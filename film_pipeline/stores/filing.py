@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
 from film_pipeline.core.record import Record, Turnover
-from film_pipeline.stores.disk import disk_problem, flush_all, is_same_file, partial_of, write_atomically
+from film_pipeline.stores.disk import disk_problem, flush_all, is_same_file, partial_name, write_atomically
 from film_pipeline.stores.frames import FrameStore
 from film_pipeline.stores.leases import FileLock
 from film_pipeline.stores.media import MediaStore
@@ -53,7 +53,7 @@ def file_frames(media: MediaStore, frames: FrameStore, batch: Sequence[tuple[Pat
     if not batch:
         return []
     for _, _, at in batch:
-        if media.place(at).relative_to(media.root).parts[0] not in LAID_OUT:
+        if at.partition("/")[0] not in LAID_OUT:
             raise ValueError(f"{at} would not be found again: files lie below {' or '.join(LAID_OUT)}")
     with _noted(media.root, {"places": [at for _, _, at in batch]}) as token:
         kept = media.store([made for made, _, _ in batch])
@@ -176,25 +176,27 @@ def sidecar_bytes(record: Record) -> bytes:
 
 
 def _write_sidecars(media: MediaStore, records: Sequence[Record], token: str) -> None:
-    partials: dict[Path, Path] = {}
-    folders: set[Path] = set()
-    sidecar = media.root
+    partials: dict[str, str] = {}
+    folders: set[str] = set()
+    sidecar = str(media.root)
     try:
         for record in records:
-            sidecar = sidecar_of(media.place(record.media_path))
-            if sidecar.parent not in folders:
-                sidecar.parent.mkdir(parents=True, exist_ok=True)
-                folders.add(sidecar.parent)
-            partials[sidecar] = partial_of(sidecar, token)
-            partials[sidecar].write_bytes(sidecar_bytes(record))
+            sidecar = f"{media.root}/{record.media_path}.json"
+            folder = os.path.dirname(sidecar)
+            if folder not in folders:
+                os.makedirs(folder, exist_ok=True)
+                folders.add(folder)
+            partials[sidecar] = partial_name(sidecar, token)
+            with open(partials[sidecar], "wb", buffering=0) as file:
+                file.write(sidecar_bytes(record))
         flush_all(partials.values())
         for sidecar, partial in partials.items():
             os.replace(partial, sidecar)
         # The folders themselves are brought to the disk with the places of the files, which lie in the same ones.
     except OSError as error:
         for partial in partials.values():
-            partial.unlink(missing_ok=True)
-        raise disk_problem(error, sidecar) from error
+            Path(partial).unlink(missing_ok=True)
+        raise disk_problem(error, Path(sidecar)) from error
 
 
 @contextmanager

@@ -141,7 +141,9 @@ class FrameStore:
 
     def _closure(self, here: ColumnElement[str], there: ColumnElement[str], sha256: str) -> list[Edge]:
         # Only hashes run through the recursion, so that a file reached by many ways is walked on from once.
-        reached = select(cast(literal(sha256), EDGES.c.sha256.type).label("reached")).cte("reached_files", recursive=True)
+        reached = select(cast(literal(sha256), EDGES.c.sha256.type).label("reached")).cte(
+            "reached_files", recursive=True
+        )
         reached = reached.union(select(there).join(reached, here == reached.c.reached))
         query = select(EDGES.c.sha256, EDGES.c.reference_sha256, EDGES.c.role, EDGES.c.name)
         with self.database.reading() as connection:

@@ -41,6 +41,8 @@ class MediaStore:
         self.root = root
         self.objects = root / "objects"
         self.cache = root / "cache"
+        self._own = os.path.abspath(root) + os.sep
+        self._kept = os.path.abspath(self.objects) + os.sep
 
     def keep(self, made: Path, at: str, sha256: str = "") -> Kept:
         """Take a finished file into the store and lay it out at `at` (relative to the root).
@@ -85,17 +87,19 @@ class MediaStore:
         Each place changes in one step. Raises FilmProblem where the disk refuses.
         """
         copied = ""
-        folders: set[Path] = set()
+        folders: set[str] = set()
         for at, sha256 in places.items():
-            place, stored = self.place(at), self.path_of(sha256)
+            self._check(at)
+            place = f"{self.root}/{at}"
+            folder = os.path.dirname(place)
             try:
-                if place.parent not in folders:
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    folders.add(place.parent)
-                if not link_atomically(stored, place, token):
+                if folder not in folders:
+                    os.makedirs(folder, exist_ok=True)
+                    folders.add(folder)
+                if not link_atomically(self._name_of(sha256), place, token):
                     copied = at
             except OSError as error:
-                raise disk_problem(error, place) from error
+                raise disk_problem(error, Path(place)) from error
         if copied:
             log.warning("this disk has no hard links to spare: %s is a copy and takes its own space", copied)
         try:
@@ -105,18 +109,22 @@ class MediaStore:
 
     def discard(self, made: Iterable[Path], places: Iterable[str]) -> None:
         """Remove finished files of the workbench that the store now holds, but for those that lie at `places`."""
-        laid_out = {os.path.abspath(self.place(at)) for at in places}
+        laid_out = {os.path.abspath(f"{self.root}/{at}") for at in places}
         for path in made:
-            if os.path.abspath(path) in laid_out or self._is_inside(path, self.objects) or self._is_placed(path):
+            name = os.path.abspath(path)
+            if name.startswith(self._kept) or name in laid_out or not name.startswith(self._own):
                 continue
-            if self._is_inside(path, self.root):
+            if not self._is_placed(path):
                 path.unlink(missing_ok=True)
 
     def place(self, at: str) -> Path:
         """Where `at` lies on the disk. Raises ValueError for a place outside of the root."""
+        self._check(at)
+        return self.root / at
+
+    def _check(self, at: str) -> None:
         if not at or at.startswith("/") or ".." in at.split("/"):
             raise ValueError(f"{at!r} is no place below {self.root}")
-        return self.root / at
 
     def path_of(self, sha256: str) -> Path:
         return self.objects / sha256[:2] / sha256
@@ -140,7 +148,7 @@ class MediaStore:
 
     def _hash(self, path: Path) -> str:
         sha256 = sha256_of_file(path)
-        if self._is_inside(path, self.objects) and path.name != sha256:
+        if path.name != sha256 and os.path.abspath(path).startswith(self._kept):
             raise FilmProblem(
                 "the stored file's bytes have changed",
                 f"restore it from a copy, or remove {path} and run the film again to make it anew",
@@ -151,7 +159,7 @@ class MediaStore:
     def _stands(self, sha256: str, size: int) -> bool:
         """Whether the object is there. One of another size was damaged, and is put right by what comes in."""
         try:
-            return self.path_of(sha256).stat().st_size == size
+            return os.stat(self._name_of(sha256)).st_size == size
         except FileNotFoundError:
             return False
 
@@ -159,7 +167,7 @@ class MediaStore:
         """The file under a name on the objects' own disk, ready to be renamed: itself if it may be moved, or a copy."""
         stored = self.path_of(sha256)
         stored.parent.mkdir(parents=True, exist_ok=True)
-        movable = self._is_inside(made, self.root) and not made.is_symlink()
+        movable = os.path.abspath(made).startswith(self._own) and not made.is_symlink()
         if movable and made.stat().st_dev == stored.parent.stat().st_dev:
             return made
         if movable:
@@ -176,5 +184,5 @@ class MediaStore:
         """Whether the path is a name that the store itself gave to one of its files, and not a leftover."""
         return path.is_file() and path.stat().st_nlink > 1
 
-    def _is_inside(self, path: Path, folder: Path) -> bool:
-        return os.path.abspath(path).startswith(os.path.abspath(folder) + os.sep)
+    def _name_of(self, sha256: str) -> str:
+        return f"{self._kept}{sha256[:2]}{os.sep}{sha256}"

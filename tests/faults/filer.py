@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from film_pipeline.core.record import Event, Lineage, Record, Reference, Turnover
 from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.record import Event, Lineage, Record, Reference, Turnover
 from film_pipeline.stores.filing import file_frames, file_turnover, recover
 from film_pipeline.stores.frames import FrameStore
 from film_pipeline.stores.leases import claim
-from film_pipeline.stores.media import MediaStore
+from film_pipeline.stores.media import MediaStore, write_atomically
 
 SHOT = "SC010_SH010"
 FOLDER = f"shots/{SHOT}/render/t001"
@@ -59,12 +59,14 @@ def film(made: Path, frames: int, batch: int) -> None:
             fresh = []
             for number in missing[start : start + batch]:
                 path = bench / f"{number}.exr"
-                path.write_bytes(f"pixels of {number} ".encode() * 300)
+                write_atomically(path, f"pixels of {number} ".encode() * 300)
                 print("made", number, flush=True)
                 fresh.append((path, record_of(number), place_of(number)))
             file_frames(media, store, fresh)
             print("filed", *missing[start : start + batch], flush=True)
-        whole = Turnover(stage="render", shot=SHOT, version=1, recipe_sha256="0" * 64, items=(), facts={"frames": frames})
+        whole = Turnover(
+            stage="render", shot=SHOT, version=1, recipe_sha256="0" * 64, items=(), facts={"frames": frames}
+        )
         if store.latest("render", SHOT) != whole:
             file_turnover(media, store, whole, FOLDER)
     store.close()
