@@ -36,13 +36,8 @@ def grain_offsets(look: Look, shot: str, frame: int) -> tuple[int, int]:
     return key % TILE, (key >> 16) % TILE
 
 
-def treat(
-    graded: Picture, look: Look, shot: str, frame: int, bits: int = 8, by_numpy: bool = False
-) -> NDArray[np.unsignedinteger]:
-    """Vignette, grain and border over a graded picture (h, w, 3) 0..1; rounded to 8 or 16 bits.
-
-    by_numpy: without numba; the same picture within one code value.
-    """
+def treat(graded: Picture, look: Look, shot: str, frame: int, bits: int = 8) -> NDArray[np.unsignedinteger]:
+    """Vignette, border and grain over a graded picture (h, w, 3) 0..1; rounded to 8 or 16 bits."""
     height, width = graded.shape[:2]
     size = (width, height)
     vignette = vignette_mask(look.vignette, size)
@@ -53,8 +48,9 @@ def treat(
     art = border.art if border else np.zeros((1, 1, 3), np.float32)
     top = 255 if bits == 8 else 65535
     result = np.empty(graded.shape, np.uint8 if bits == 8 else np.uint16)
-    way = _TREAT.numpy_way if by_numpy else _TREAT
-    way(graded, vignette, grain, row, column, np.float32(look.grain.amount), keep, art, border is not None, top, result)
+    _TREAT(
+        graded, vignette, grain, row, column, np.float32(look.grain.amount), keep, art, border is not None, top, result
+    )
     return result
 
 
