@@ -253,7 +253,7 @@ def test_a_store_of_newer_software_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_broken_store_is_a_problem_with_its_file_and_mend(tmp_path: Path) -> None:
     (tmp_path / "film.sqlite").write_bytes(b"this is no database, however long one looks at it" * 100)
-    with pytest.raises(FilmProblem, match=r"film.sqlite.*not a database.*film rebuild"):
+    with pytest.raises(FilmProblem, match=r"film.sqlite.*not a database.*film reindex"):
         FrameStore(tmp_path / "film.sqlite")
 
 
@@ -424,7 +424,7 @@ def test_an_edited_record_is_noticed(stores: Stores) -> None:
     file_some(stores, range(1001, 1002))
     sidecar = sidecar_of(media.root / a_place(1001))
     sidecar.write_text(sidecar.read_text().replace('"certified_by": ""', '"certified_by": "somebody"'))
-    assert [problem.mend for problem in verify(media.root, frames)] == ["film rebuild"]
+    assert [problem.mend for problem in verify(media.root, frames)] == ["film reindex"]
 
 
 def test_there_is_nothing_to_recover_after_a_filing_that_ended(stores: Stores) -> None:

@@ -87,13 +87,13 @@ class Database:
         if "full" in lowered or "no space" in lowered:
             mend = "free some space and run it again; what was made is kept"
         elif "malformed" in lowered or "not a database" in lowered:
-            mend = "remove the file; `film rebuild` makes it again from the records beside the media"
+            mend = "remove the file; `film reindex` makes it again from the records beside the media"
         elif "locked" in lowered:
             mend = f"another program has held the store for {_BUSY_S} s: close it and run again"
         elif "connect" in lowered:
             mend = "start the database, or correct its URL"
         else:
-            mend = "check the store's disk and owner; `film rebuild` makes it again from the records beside the media"
+            mend = "check the store's disk and owner; `film reindex` makes it again from the records beside the media"
         where = "" if self.file else f" ({make_url(self.url).render_as_string(hide_password=True)})"
         return FilmProblem(f"the store{where} says: {said}", mend, file=self.file)
 

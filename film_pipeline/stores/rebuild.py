@@ -84,7 +84,7 @@ def verify(root: Path, frames: FrameStore) -> Iterator[FilmProblem]:
         if place not in known and place.name != TURNOVER_FILE and not place.name.startswith("."):
             yield FilmProblem(
                 "the file is not in the index",
-                "if it has a record beside it, `film rebuild` brings it in; otherwise remove it",
+                "if it has a record beside it, `film reindex` brings it in; otherwise remove it",
                 file=place,
             )
 
@@ -110,7 +110,7 @@ def _problem_of(
         return problem
     if beside != record:
         return FilmProblem(
-            "the record beside the file is not the one in the index", "film rebuild", file=sidecar, shot=shot
+            "the record beside the file is not the one in the index", "film reindex", file=sidecar, shot=shot
         )
     return None
 
