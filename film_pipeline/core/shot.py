@@ -161,7 +161,7 @@ class Shot(FilmFile):
     pieces: dict[str, PieceChange] = Field(default_factory=dict, description="changes of the set's pieces for this shot")
     look: dict[str, object] = Field(default_factory=dict, description="overrides of look.yaml for this shot")
     prompt: str = Field(default="", description="direction for a generating backend")
-    transition: Literal["cut", "dissolve", "fade in", "fade out"] = "cut"
+    transition: Literal["cut", "fade in", "fade out"] = "cut"
     notes: str = ""
 
     @model_validator(mode="after")

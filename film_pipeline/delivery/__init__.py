@@ -1,0 +1,1 @@
+"""Delivery: masters, loudness, quality control and hash lists."""

@@ -1,0 +1,1 @@
+"""Editorial: the timeline out, the edited timeline back in, and the soundtrack."""

@@ -1,0 +1,204 @@
+"""The soundtrack: cues anchored to the frames of shots, mixed to the length of a cut."""
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from film_pipeline.core.cut import Cut
+from film_pipeline.core.files import FilmFile, read_yaml
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.recipe import sha256_of_file
+from film_pipeline.editorial.synth import GENERATORS, room
+
+Stereo = NDArray[np.float32]
+Kind = Literal["file", "drone", "wind", "tick", "knock", "scratch", "steps", "creak", "celesta", "puff", "murmur"]
+_WORDS_A_SECOND = 2.6
+SYNTH_VERSION = 1
+
+
+@dataclass(frozen=True)
+class SpokenLine:
+    """A line of dialogue at a shot's frame."""
+
+    shot: str
+    frame: int
+    character: str
+    text: str
+
+
+class Cue(FilmFile):
+    """A sound in the film: a file, or made by a generator."""
+
+    sound: Kind
+    file: str = Field(default="", description="below sound/, for `sound: file`")
+    shot: str = Field(default="", description="where it starts; the film's start unless given")
+    frame: int | None = Field(default=None, description="of the shot; its first unless given")
+    seconds: float | None = Field(default=None, gt=0, description="to the film's end unless given")
+    gain_db: float = Field(default=-12.0, le=12)
+    pan: float = Field(default=0.0, ge=-1, le=1, description="-1 left, 1 right")
+    pitch: float = Field(default=220.0, gt=10, lt=12000, description="hertz")
+    fade_in: float = Field(default=0.0, ge=0, description="seconds")
+    fade_out: float = Field(default=0.0, ge=0, description="seconds")
+
+    @model_validator(mode="after")
+    def _has_its_file(self) -> "Cue":
+        if (self.sound == "file") != bool(self.file):
+            raise ValueError("a cue with `sound: file` names its file, and no other does")
+        return self
+
+
+class Tune(FilmFile):
+    """Notes of a music box: (beat, hertz) from a shot's frame on."""
+
+    shot: str = ""
+    frame: int | None = None
+    beat_seconds: float = Field(default=0.5, gt=0)
+    gain_db: float = -16.0
+    notes: tuple[tuple[float, float], ...]
+
+
+class Voice(FilmFile):
+    """How a character murmurs."""
+
+    pitch: float = Field(default=150.0, gt=40, lt=800)
+    gain_db: float = -10.0
+    pan: float = Field(default=0.0, ge=-1, le=1)
+
+
+class SoundFile(FilmFile):
+    """`sound/sound.yaml`."""
+
+    cues: tuple[Cue, ...] = ()
+    tunes: tuple[Tune, ...] = ()
+    voices: dict[str, Voice] = Field(default_factory=dict)
+    room_seconds: float = Field(default=1.6, gt=0, lt=10)
+    room_wet: float = Field(default=0.22, ge=0, le=1)
+
+
+def read_sound(path: Path) -> SoundFile:
+    return read_yaml(path, SoundFile)
+
+
+def recipe_of_sound(sound: SoundFile, folder: Path) -> dict[str, Any]:
+    """What decides the mix besides the cut: the cues, and its files by content."""
+    files = sorted({cue.file for cue in sound.cues if cue.file})
+    return {
+        "synth": SYNTH_VERSION,
+        "sound": sound.model_dump(mode="json"),
+        "files": {name: sha256_of_file(_file(folder, name)) for name in files},
+    }
+
+
+def mix(sound: SoundFile, cut: Cut, dialogue: Sequence[SpokenLine], folder: Path, sample_rate: int = 48_000) -> Stereo:
+    """The mix, (n, 2) float32, exactly as long as the cut.
+
+    Raises FilmProblem for a cue at a shot that the film does not have and for a file that can't be read.
+    """
+    length = cut.rate.samples(cut.length, sample_rate)
+    dry, wet = np.zeros((length, 2)), np.zeros((length, 2))
+    for number, cue in enumerate(sound.cues):
+        start = _start(cut, cue.shot, cue.frame, sample_rate, f"cues[{number}]")
+        if start is None:
+            continue
+        seconds = min(cue.seconds or np.inf, max(0.0, (length - start) / sample_rate))
+        if seconds <= 0:
+            continue
+        if cue.file:
+            made = _read(_file(folder, cue.file), sample_rate)[: round(seconds * sample_rate)]
+        else:
+            made = _made(cue.sound, seconds, sample_rate, cue.pitch, f"{number} {cue.sound}")
+        _faded(made, cue.fade_in, cue.fade_out, sample_rate)
+        _lay(dry if cue.sound in ("drone", "wind") else wet, made, start, cue.gain_db, cue.pan)
+    for tune in sound.tunes:
+        _play(wet, tune, cut, sample_rate)
+    for line in dialogue:
+        _speak(wet, line, sound, cut, sample_rate)
+    mixed = dry + room(wet, sample_rate, sound.room_seconds, sound.room_wet)
+    return mixed.astype(np.float32)
+
+
+def _play(into: NDArray[np.float64], tune: Tune, cut: Cut, rate: int) -> None:
+    start = _start(cut, tune.shot, tune.frame, rate, "tunes")
+    if start is None:
+        return
+    for number, (beat, hertz) in enumerate(tune.notes):
+        note = _made("celesta", 2.4, rate, hertz, f"note {number}")
+        _lay(into, note, start + round(beat * tune.beat_seconds * rate), tune.gain_db, 0.15 * (-1) ** number)
+
+
+def _speak(into: NDArray[np.float64], line: SpokenLine, sound: SoundFile, cut: Cut, rate: int) -> None:
+    start = _start(cut, line.shot, line.frame, rate, "dialogue")
+    if start is None:
+        return
+    voice = sound.voices.get(line.character, Voice())
+    seconds = max(0.5, len(line.text.split()) / _WORDS_A_SECOND)
+    made = _made("murmur", seconds, rate, voice.pitch, f"{line.character} {line.text}")
+    _lay(into, made, start, voice.gain_db, voice.pan)
+
+
+def _start(cut: Cut, shot: str, frame: int | None, rate: int, where: str) -> int | None:
+    """The sample that a shot's frame plays at; None for a shot that the edit leaves out."""
+    if not shot:
+        return 0
+    place = cut.start_of(shot)
+    if place is None:
+        known = [clip.shot for clip in cut.clips]
+        near = difflib.get_close_matches(shot, known, 1) or known[:1]
+        raise FilmProblem(
+            f"{where} starts at {shot}, which the cut does not have", f"did you mean {near[0] if near else 'a shot of the cut'}?", field_name=where
+        )
+    clip = next(clip for clip in cut.clips if clip.shot == shot)
+    first = clip.available.first_frame
+    return cut.rate.samples(place + (frame or first) - first, rate)
+
+
+def _made(kind: str, seconds: float, rate: int, pitch: float, seed: str) -> NDArray[np.float64]:
+    rng = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    made = GENERATORS[kind](seconds, rate, rng, pitch)
+    peak = float(np.abs(made).max()) if len(made) else 0.0
+    made = made - made.mean() if len(made) else made
+    return np.asarray(made / peak if peak > 0 else made)
+
+
+def _faded(made: NDArray[np.float64], fade_in: float, fade_out: float, rate: int) -> None:
+    """Fade in place; five milliseconds at least, so that nothing clicks."""
+    for seconds, part in ((fade_in, slice(None)), (fade_out, slice(None, None, -1))):
+        count = min(len(made), max(round(seconds * rate), round(0.005 * rate)))
+        ramp = np.linspace(0, 1, count)
+        made[part][:count] *= ramp if made.ndim == 1 else ramp[:, None]
+
+
+def _lay(into: NDArray[np.float64], made: NDArray[np.float64], start: int, gain_db: float, pan: float) -> None:
+    first, skip = max(start, 0), max(-start, 0)
+    part = made[skip : skip + max(0, len(into) - first)]
+    if not len(part):
+        return
+    turn = (pan + 1) * np.pi / 4
+    sides = np.array([np.cos(turn), np.sin(turn)]) * np.sqrt(2) * 10 ** (gain_db / 20)
+    into[first : first + len(part)] += part[:, None] * sides if part.ndim == 1 else part * sides
+
+
+def _file(folder: Path, name: str) -> Path:
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise FilmProblem(f"the sound file {name!r} is missing", f"put it into {folder}", file=folder / "sound.yaml")
+    return path
+
+
+def _read(path: Path, rate: int) -> NDArray[np.float64]:
+    try:
+        with av.open(str(path)) as container:
+            resampler = av.AudioResampler(format="fltp", layout="stereo", rate=rate)
+            parts = [part.to_ndarray() for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+            parts += [part.to_ndarray() for part in resampler.resample(None)]
+    except (av.FFmpegError, IndexError) as error:
+        raise FilmProblem(f"the sound can't be read: {error}", "save it as WAV or FLAC", file=path) from error
+    return np.concatenate(parts, axis=1).T.astype(np.float64)
