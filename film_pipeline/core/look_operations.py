@@ -54,7 +54,9 @@ class Glow(FilmFile):
     """The halo of practicals: what is brighter than the threshold (and inside the mattes, if any) spreads."""
 
     op: Literal["glow"]
-    mattes: tuple[str, ...] = Field(default=(), description="identities that glow; everything bright unless given")
+    mattes: tuple[str, ...] = Field(
+        default=(), description="identities that glow, with all their parts; everything bright unless given"
+    )
     threshold: float = Field(default=1.0, ge=0, description="scene-linear")
     warm_only: float = Field(default=0.0, ge=0, le=1, description="1 lets only warm light glow")
     size: float = Field(default=60.0, gt=0, description="reach in pixels at 720 lines")
@@ -87,7 +89,9 @@ class Ink(FilmFile):
     amount: float = Field(default=1.0, ge=0, le=1)
     jitter: float = Field(default=0.45, ge=0, le=1, description="how much the weight of the line varies")
     fade_m: float = Field(default=14.0, gt=0, description="lines are half as wide at this distance")
-    seed: int = 0
+    scratch: float = Field(default=0.0, ge=0, le=1, description="in the dark, lines are scratched out of the black")
+    scratch_color: Color = (0.03, 0.036, 0.045)
+    scratch_stops: float = Field(default=-6.0, description="how dark the dark is, in stops from mid grey")
 
 
 class Hatching(FilmFile):

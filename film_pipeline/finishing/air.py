@@ -9,7 +9,7 @@ from scipy import ndimage
 from film_pipeline.core.look_operations import Atmosphere, Dust, Flicker, Glow
 from film_pipeline.finishing.grade import warmth
 from film_pipeline.finishing.noise import key_of, uniform
-from film_pipeline.finishing.resize import reduce, resize_plane
+from film_pipeline.finishing.resize import largest, reduce, resize_plane
 
 Picture = NDArray[np.float32]
 Plane = NDArray[np.float32]
@@ -30,7 +30,7 @@ def add_glow(picture: Picture, glow: Glow, mattes: Mapping[str, Plane]) -> Pictu
     height, width = picture.shape[:2]
     by = max(2, round(4 * height / 720))
     source = reduce(picture, by)
-    bright = source.max(axis=-1)
+    bright = largest(source)
     share = np.clip((bright - glow.threshold) / np.maximum(bright, 1e-6), 0, 1)
     if glow.mattes:
         share = share * _covered(glow.mattes, mattes, (source.shape[1], source.shape[0]))
@@ -95,8 +95,12 @@ def _add_mote(picture: Picture, x: float, y: float, radius: float, color: NDArra
 
 
 def _covered(names: tuple[str, ...], mattes: Mapping[str, Plane], size: tuple[int, int]) -> Plane:
-    """The named identities' mattes together; names that this shot has not are not in the picture."""
-    found = [resize_plane(mattes[name], size) for name in names if name in mattes]
+    """The named identities' mattes together, their parts too; names that this shot has not are not in the picture."""
+    found = [
+        resize_plane(matte, size)
+        for name, matte in mattes.items()
+        if any(name == wanted or name.startswith(f"{wanted}_") for wanted in names)
+    ]
     return np.minimum(sum(found, np.zeros(size[::-1], np.float32)), 1)
 
 

@@ -9,11 +9,11 @@ from film_pipeline.core.look_operations import Hatching
 from film_pipeline.finishing.hand import STEP, Hand
 from film_pipeline.finishing.kernels import Kernel
 from film_pipeline.finishing.noise import key_of
-from film_pipeline.finishing.resize import reduce
+from film_pipeline.finishing.resize import largest
+from film_pipeline.finishing.tone import tone_stops
 
 Picture = NDArray[np.float32]
 Plane = NDArray[np.float32]
-MID_GREY = 0.18
 _DIRECTIONS_DEG = ((38.0, 112.0), (52.0, -14.0), (128.0, 66.0), (146.0, 80.0))
 """First and crossing strokes: where there is nothing, on floors, on walls across the set, on walls along it."""
 
@@ -21,14 +21,14 @@ _DIRECTIONS_DEG = ((38.0, 112.0), (52.0, -14.0), (128.0, 66.0), (146.0, 80.0))
 def draw_hatching(picture: Picture, hatching: Hatching, hand: Hand, normal: Picture, shot: str) -> Picture:
     """Hatch a scene-linear picture (h, w, 3) of the delivered size. normal: world space, may be smaller."""
     unit = picture.shape[0] / 720
-    small = reduce(picture, 4)
-    luma = 0.2126 * small[..., 0] + 0.7152 * small[..., 1] + 0.0722 * small[..., 2]
-    stops = np.log2(np.maximum(_soften(luma), 1e-6) / MID_GREY)
+    stops = tone_stops(picture)
     shade = np.clip((hatching.from_stops - stops) / max(hatching.from_stops - hatching.to_stops, 1e-3), 0, 1)
     lies = np.abs(normal)
-    surface = (lies.argmax(axis=-1) + 1) * (lies.max(axis=-1) > 0.1)
-    # argmax 2 is up: floors; 1 faces along the set's depth; 0 faces across it.
-    kind = np.array([0, 3, 2, 1], np.int8)[surface]
+    most = np.maximum(largest(lies), np.float32(0.1))
+    kind = np.zeros(most.shape, np.int8)
+    # Axis 2 is up: floors; 1 faces along the set's depth, 0 across it. The kinds are the rows of the directions.
+    for axis, surface in ((0, 3), (1, 2), (2, 1)):
+        kind[lies[..., axis] >= most] = surface
     angles = np.radians(np.array(_DIRECTIONS_DEG, np.float32))
     directions = np.stack([np.cos(angles), np.sin(angles)], axis=-1).astype(np.float32)
     _HATCH(
@@ -45,13 +45,6 @@ def draw_hatching(picture: Picture, hatching: Hatching, hand: Hand, normal: Pict
         key_of("hatching", shot, hatching.seed) & 0xFFFF,
     )
     return picture
-
-
-def _soften(plane: Plane) -> Plane:
-    """A small tent: strokes follow the light, not a texture's grain."""
-    padded = np.pad(plane, 1, mode="edge")
-    rows = padded[:-2] + 2 * padded[1:-1] + padded[2:]
-    return np.asarray((rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]) / 16, dtype=np.float32)
 
 
 def _hatch_loop(

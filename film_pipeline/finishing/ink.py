@@ -14,6 +14,8 @@ from scipy import ndimage
 from film_pipeline.core.look_operations import Ink
 from film_pipeline.finishing.hand import STEP, Hand
 from film_pipeline.finishing.kernels import Kernel
+from film_pipeline.finishing.resize import largest, resize_plane
+from film_pipeline.finishing.tone import tone_stops
 
 Picture = NDArray[np.float32]
 Plane = NDArray[np.float32]
@@ -32,6 +34,7 @@ def breaks(
     near = np.where(depth < FAR_M, 1 / np.maximum(depth, 1e-3), 0).astype(np.float32)
     ends = np.zeros_like(near)
     folds = np.zeros_like(near)
+    there = largest(np.abs(normal)) > 0.1
     least = np.float32(1 - math.cos(math.radians(normal_threshold_deg)))
     identity = _identities(mattes, depth.shape)
     for axis in (0, 1):
@@ -39,10 +42,12 @@ def breaks(
         bend = np.abs(before + after - 2 * here) / np.maximum(np.maximum(np.maximum(before, after), here), 1e-9)
         middle = _cut(ends, axis, "here")
         np.maximum(middle, _ramp(bend, depth_threshold), out=middle)
-        first, second = _halves(normal, axis)
-        facing = first[..., 0] * second[..., 0] + first[..., 1] * second[..., 1] + first[..., 2] * second[..., 2]
-        there = (np.abs(first).max(axis=-1) > 0.1) & (np.abs(second).max(axis=-1) > 0.1)
-        _mark(folds, axis, np.where(there, _ramp(1 - facing, float(least)), 0))
+        facing = np.zeros(_halves(near, axis)[0].shape, np.float32)
+        for part in range(3):
+            first, second = _halves(normal[..., part], axis)
+            facing += first * second
+        first_there, second_there = _halves(there, axis)
+        _mark(folds, axis, np.where(first_there & second_there, _ramp(1 - facing, float(least)), 0))
         if identity is not None:
             first_id, second_id = _halves(identity, axis)
             _mark(ends, axis, (first_id != second_id).astype(np.float32))
@@ -58,13 +63,20 @@ def draw_ink(
     half = np.float32(0.5 * height / 720)
     marks = breaks(depth, normal, mattes, ink.depth_threshold, ink.normal_threshold_deg)
     sigma = max(SOFTENING, 0.6 * max(ink.width, ink.crease_width) * float(half) * to_pass)
-    nearness = 1 / (1 + np.minimum(depth, FAR_M) / np.float32(ink.fade_m))
+    crowd = ndimage.gaussian_filter(np.maximum(*marks), 3 * sigma, truncate=2.0)
+    # Where lines crowd, the pen gets finer, or books and papers would be blots.
+    nearness = (
+        1 / (1 + np.minimum(depth, FAR_M) / np.float32(ink.fade_m)) / (1 + 2.2 * np.maximum(crowd - 0.22, 0) / 0.22)
+    )
+    tone = tone_stops(picture)
+    dark = ink.scratch * np.clip((ink.scratch_stops + 1 - tone) / 2, 0, 1)
     # A break is marked two pixels wide: so wide is its softened profile, and so high its middle.
     spread = math.sqrt(sigma**2 + 1 / 3)
     _DRAW(
         picture,
         np.ascontiguousarray(np.stack([_field(mark, sigma) for mark in marks])),
         np.ascontiguousarray(nearness, dtype=np.float32),
+        resize_plane(dark.astype(np.float32), (depth.shape[1], depth.shape[0])),
         hand.errors,
         np.array([ink.width * half, ink.crease_width * half], np.float32),
         np.float32(spread / to_pass),
@@ -72,7 +84,7 @@ def draw_ink(
         np.float32(math.erf(1 / (sigma * math.sqrt(2)))),
         np.float32(ink.jitter),
         np.float32(ink.amount),
-        np.array(ink.color, np.float32),
+        np.array([ink.color, ink.scratch_color], np.float32),
     )
     return picture
 
@@ -120,6 +132,7 @@ def _draw_loop(
     picture: Picture,
     fields: NDArray[np.float32],
     nearness: Plane,
+    darkness: Plane,
     errors: NDArray[np.float32],
     half_widths: NDArray[np.float32],
     spread: np.float32,
@@ -127,7 +140,7 @@ def _draw_loop(
     peak: np.float32,
     jitter: np.float32,
     amount: np.float32,
-    color: NDArray[np.float32],
+    colors: NDArray[np.float32],
 ) -> None:
     """Across a softened line f = A exp(-d^2 / 2 s^2), so d = s^2 |slope of f| / f, whatever its strength A is."""
     height, width = picture.shape[:2]
@@ -173,15 +186,19 @@ def _draw_loop(
                 half = half_widths[kind] * (1 + jitter * weight) * (np.float32(0.3) + near) * whole
                 cover = max(cover, np.float32(min(max(half + 0.5 - away * spread, 0.0), 1.0, 2 * half)))
             if cover > 0:
+                dark = p * darkness[top, left] + q * darkness[top, left + 1]
+                dark += r * darkness[top + 1, left] + s * darkness[top + 1, left + 1]
                 cover *= amount
                 for channel in range(3):
-                    picture[y, x, channel] += cover * (color[channel] - picture[y, x, channel])
+                    color = colors[0, channel] + dark * (colors[1, channel] - colors[0, channel])
+                    picture[y, x, channel] += cover * (color - picture[y, x, channel])
 
 
 def _draw_numpy(
     picture: Picture,
     fields: NDArray[np.float32],
     nearness: Plane,
+    darkness: Plane,
     errors: NDArray[np.float32],
     half_widths: NDArray[np.float32],
     spread: np.float32,
@@ -189,7 +206,7 @@ def _draw_numpy(
     peak: np.float32,
     jitter: np.float32,
     amount: np.float32,
-    color: NDArray[np.float32],
+    colors: NDArray[np.float32],
 ) -> None:
     height, width = picture.shape[:2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -205,6 +222,7 @@ def _draw_numpy(
         half = half_widths[kind] * (1 + jitter * weight) * (0.3 + near) * whole
         drawn = np.minimum(np.clip(half + 0.5 - away * spread, 0, 1), 2 * half)
         cover = np.maximum(cover, np.where((strength < 0.02) | (half_widths[kind] <= 0), 0, drawn))
+    color = colors[0] + _at(darkness, at_x, at_y)[..., None] * (colors[1] - colors[0])
     picture += (amount * cover)[..., None] * (color - picture)
 
 

@@ -39,13 +39,24 @@ def resize_plane(plane: Plane, size: tuple[int, int]) -> Plane:
     return np.asarray(_BILINEAR(source, *_places(plane.shape[0], height), *_places(plane.shape[1], width)))
 
 
+def largest(picture: Picture) -> Plane:
+    """The largest of a pixel's three values, (h, w)."""
+    return np.maximum(np.maximum(picture[..., 0], picture[..., 1]), picture[..., 2])
+
+
 def reduce(picture: NDArray[np.float32], by: int) -> NDArray[np.float32]:
     """The means of blocks of `by` x `by` pixels of a picture or plane; its last row and column fill the last blocks."""
     spare = [(0, -side % by) for side in picture.shape[:2]] + [(0, 0)] * (picture.ndim - 2)
     padded = np.pad(picture, spare, mode="edge") if any(after for _, after in spare) else picture
     # One axis at a time by strides: numpy sums these in one order, and fast.
-    rows = sum(padded[step::by] for step in range(by))
-    return np.ascontiguousarray(sum(rows[:, step::by] for step in range(by)) / np.float32(by * by), dtype=np.float32)
+    rows = padded[::by].astype(np.float32)
+    for step in range(1, by):
+        rows += padded[step::by]
+    blocks = rows[:, ::by].copy()
+    for step in range(1, by):
+        blocks += rows[:, step::by]
+    blocks *= np.float32(1 / (by * by))
+    return blocks
 
 
 @lru_cache(maxsize=32)
