@@ -83,6 +83,15 @@ class Composition:
             for name, character in self.cast.items()
         }
 
+    @cached_property
+    def identities(self) -> dict[str, str]:
+        """Which identity each mesh belongs to: its prim's name below Set or Cast."""
+        return {
+            prim.GetName(): str(prim.GetPath()).split("/")[3]
+            for prim in self.stage.TraverseAll()
+            if prim.GetTypeName() == "Mesh"
+        }
+
     def export(self, path: Path) -> None:
         """Write the stage as text. The same composition is the same bytes."""
         self.stage.GetRootLayer().Export(str(path))

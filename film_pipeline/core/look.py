@@ -47,6 +47,7 @@ class Monochrome(FilmFile):
     amount: float = Field(default=0.0, ge=0, le=1)
     tint: Color = (1.0, 1.0, 1.0)
     keep_warm: float = Field(default=0.0, ge=0, le=1)
+    warm_boost: float = Field(default=1.0, ge=0, le=3, description="saturation of what stays warm")
     warm_from: float = Field(default=0.6, ge=0, le=1)
     warm_to: float = Field(default=0.9, ge=0, le=1)
 

@@ -10,7 +10,16 @@ from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe, sha256_of_file
 from film_pipeline.core.record import Reference
 from film_pipeline.core.stages import Stage
-from film_pipeline.departments.department import Department, Job, NewFile, Upstream, contents, recipe_for, software
+from film_pipeline.core.usd_parts import TextureSink
+from film_pipeline.departments.department import (
+    Department,
+    Job,
+    NewFile,
+    Upstream,
+    first_of_each,
+    recipe_for,
+    software,
+)
 from film_pipeline.departments.film import Film, FilmShot
 from film_pipeline.departments.papers import write_json
 from film_pipeline.departments.pictures_of import rendered_size
@@ -34,8 +43,13 @@ def composition_ingredients(film: Film, film_shot: FilmShot) -> dict[str, Any]:
     }
 
 
-def compose_shot(film: Film, film_shot: FilmShot) -> Composition:
-    """Compose a shot from the author's files."""
+STAGE_DEPTH = 4
+"""Folders between `.film` and a turned-over stage: shots/SC010_SH010/cameras/v001."""
+BENCH_DEPTH = 2
+
+
+def compose_shot(film: Film, film_shot: FilmShot, textures: TextureSink | None = None) -> Composition:
+    """Compose a shot from the author's files, to lie where its turnover lies unless textures say otherwise."""
     film.exposure_sheet(film_shot)
     return compose(
         film_shot.shot,
@@ -43,7 +57,7 @@ def compose_shot(film: Film, film_shot: FilmShot) -> Composition:
         film.set_of(film_shot),
         film.cast_of(film_shot),
         film.production,
-        film.textures,
+        textures or film.textures(STAGE_DEPTH),
         source=film_shot.source,
     )
 
@@ -63,7 +77,6 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         "cameras",
         1,
         composition=composition_ingredients(film, film.shot(shot)),
-        cast_and_set=contents(upstream.of("set_characters", shot), "set", "puppet"),
         passes=_pass_settings(film),
         look=upstream.of("look", shot).facts["look_sha256"],
     )
@@ -96,6 +109,7 @@ def _make(job: Job) -> dict[str, Any]:
         "unique_frames": list(composition.sheet.unique_frames),
         "held": [exposure.held_frames for exposure in composition.sheet.exposures],
         "framing": composition.report(),
+        "identities": dict(composition.identities),
     }
 
 
@@ -106,7 +120,7 @@ def _made_from(job: Job) -> tuple[Reference, ...]:
         *(
             Reference(role=item.role, name=item.path.rsplit("/", 1)[-1], sha256=item.sha256)
             for item in job.input("set_characters").items
-            if item.role in ("set", "puppet")
+            if not item.role.endswith("_glb")
         ),
     )
 
@@ -122,14 +136,14 @@ def _shoot_passes(job: Job, composition: Composition, digests: dict[str, str], l
         frame: recipe_for("cameras.plate", 1, digest=digests[str(frame)], settings=settings) for frame in frames
     }
     there = job.found("passes", passes) & job.found("plate", plates)
-    missing = [frame for frame in frames if frame not in there]
-    landed = len(frames) - len(missing)
+    missing = first_of_each(passes, there)
+    landed = len(there)
     job.done(landed, len(frames))
     stage_file = job.path(next(item for item in job.items if item.role == "composition"))
 
     def bring_home(frame: int, path: Any, seconds: float) -> None:
         nonlocal landed
-        looked_at = _inspect(read_passes(path), job.shot, frame)
+        looked_at = _inspect(read_passes(path, composition.identities), job.shot, frame)
         plate = job.bench / f"plate.{frame}.png"
         Image.fromarray(to_display(looked_at.beauty)).save(plate)
         common: dict[str, Any] = {
@@ -161,6 +175,10 @@ def _shoot_passes(job: Job, composition: Composition, digests: dict[str, str], l
             ),
             bring_home,
         )
+    # Frames before which nothing moved are the same picture: shot once, found for the others.
+    twins = {frame: recipe for frame, recipe in passes.items() if frame not in there and frame not in missing}
+    job.found("passes", twins)
+    job.found("plate", {frame: plates[frame] for frame in twins})
 
 
 def _inspect(passes: Passes, shot: str, frame: int) -> Passes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -214,6 +214,15 @@ def workbench(film: Film) -> Iterator[Path]:
         yield bench
     finally:
         shutil.rmtree(bench, ignore_errors=True)
+
+
+def first_of_each(recipes: Mapping[int | None, Recipe], there: Collection[int | None]) -> list[int]:
+    """The frames to make: of those that are not there, one for each recipe."""
+    wanted: dict[str, int] = {}
+    for frame, recipe in recipes.items():
+        if frame is not None and frame not in there:
+            wanted.setdefault(recipe.sha256, frame)
+    return list(wanted.values())
 
 
 def reference(role: str, item: Item, licence: str = "") -> Reference:

@@ -21,6 +21,7 @@ from film_pipeline.core.shot import SceneFile, Shot
 from film_pipeline.core.slate import ShotName
 from film_pipeline.core.timing import ExposureSheet
 from film_pipeline.core.usd_parts import FolderTextures
+from film_pipeline.stores.filing import recover
 from film_pipeline.stores.frames import FrameStore
 from film_pipeline.stores.media import MediaStore
 
@@ -56,6 +57,7 @@ class Film:
         self.made.mkdir(exist_ok=True)
         self.media = MediaStore(self.made)
         self.frames = FrameStore(self.made / "film.sqlite")
+        recover(self.media, self.frames)
         self.problems: list[FilmProblem] = []
         self._open_engines = ExitStack()
         self._backends: dict[str, FrameBackend] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Turnover
+from film_pipeline.core.slate import WHOLE_FILM_SLATE, Slate
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.department import WHOLE_FILM, Department, Job, Progress, Upstream, of_shot, silent, workbench
 from film_pipeline.departments.film import Film
@@ -154,7 +155,8 @@ class Line:
         before = film.frames.turnover(department.name, shot, recipe.sha256)
         if before is not None and not self._missing(before):
             # The same recipe was made before (by another run while we waited, or by an earlier grade): found, not made.
-            film.frames.hand_over(before)
+            slate = Slate(shot or WHOLE_FILM_SLATE, department.stage, before.version)
+            file_turnover(film.media, film.frames, before, slate.folder)
             return before, False
         upstream = self._upstream(department, shot)
         if not isinstance(upstream, Upstream):

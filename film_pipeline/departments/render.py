@@ -7,7 +7,7 @@ from film_pipeline.core.generation import FrameOrder
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.stages import Stage
-from film_pipeline.departments.department import Department, Job, NewFile, Upstream, recipe_for, reference
+from film_pipeline.departments.department import Department, Job, NewFile, Upstream, first_of_each, recipe_for, reference
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.pictures_of import rendered_size
 
@@ -36,7 +36,7 @@ def _make(job: Job) -> dict[str, Any]:
     }
     composition = cameras.one("composition")
     there = job.found("render", recipes)
-    missing = {frame: job.bench / f"{frame}.exr" for frame in recipes if frame is not None and frame not in there}
+    missing = {frame: job.bench / f"{frame}.exr" for frame in first_of_each(recipes, there)}
     landed = len(there)
     job.done(landed, len(recipes))
 
@@ -80,6 +80,8 @@ def _make(job: Job) -> dict[str, Any]:
             ),
             bring_home,
         )
+    twins = {frame: recipe for frame, recipe in recipes.items() if frame not in there and frame not in missing}
+    landed += len(job.found("render", twins))
     if landed != len(recipes):
         raise FilmProblem(f"{len(recipes) - landed} frames did not come back from {backend.name}", "run it again", shot=job.shot)
     return {"take": job.version, "backend": backend.name, "frames": len(recipes), "found": len(there)}

@@ -6,7 +6,6 @@ from typing import Any
 from PIL import Image
 from pxr import Usd, UsdGeom
 
-from film_pipeline.core.composition import FolderTextures
 from film_pipeline.core.puppet import Character
 from film_pipeline.core.puppet_build import author_puppet
 from film_pipeline.core.recipe import Recipe
@@ -15,6 +14,7 @@ from film_pipeline.core.set_build import author_set
 from film_pipeline.core.sets import SetDescription
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.department import Department, Job, NewFile, Upstream, recipe_for, software
+from film_pipeline.departments.cameras import BENCH_DEPTH
 from film_pipeline.departments.film import Film
 from film_pipeline.pictures.turnaround import ANGLES, turnaround_sheet
 
@@ -57,7 +57,7 @@ def _keep_set(job: Job, set_: SetDescription, name: str) -> None:
         return
     path = job.bench / f"{name}.usda"
     stage = _new_stage(path, "Set")
-    author_set(stage, "/Set", set_, FolderTextures(job.film.made / "textures", beside=path))
+    author_set(stage, "/Set", set_, job.film.textures(BENCH_DEPTH))
     stage.GetRootLayer().Save()
     _keep_model(job, path, f"set_{name}", "set", recipes[None], Reference(role="set", name=name, sha256=set_.sha256))
 
@@ -75,7 +75,7 @@ def puppet_stage(job: Job, name: str, character: Character) -> Path:
     """The puppet alone, at rest, as a USD file on the bench."""
     path = job.bench / f"{name}.usda"
     stage = _new_stage(path, "Shot")
-    author_puppet(stage, f"/Shot/Cast/{name}", character, FolderTextures(job.film.made / "textures", beside=path))
+    author_puppet(stage, f"/Shot/Cast/{name}", character, job.film.textures(BENCH_DEPTH))
     stage.GetRootLayer().Save()
     return path
 

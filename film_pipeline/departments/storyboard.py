@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from film_pipeline.core.cut import Cut
+from film_pipeline.core.cut import Cut, assemble
 from film_pipeline.core.ports import ShootSettings
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe, sha256_of_file
 from film_pipeline.core.record import Reference
 from film_pipeline.core.stages import Stage
 from film_pipeline.delivery.encode import encode_review
-from film_pipeline.departments.cameras import compose_shot, composition_ingredients
+from film_pipeline.departments.cameras import BENCH_DEPTH, compose_shot, composition_ingredients
 from film_pipeline.departments.department import (
     Department,
     Job,
@@ -28,7 +28,6 @@ from film_pipeline.departments.department import (
 from film_pipeline.departments.film import Film, FilmShot
 from film_pipeline.departments.pictures_of import previz_size
 from film_pipeline.departments.sound import mixed_sound, sound_ingredients
-from film_pipeline.editorial.assembly import assemble_film
 from film_pipeline.engines.passes import read_passes
 from film_pipeline.pictures.burnin import burn
 from film_pipeline.pictures.lineart import draw_lines
@@ -100,7 +99,7 @@ def _make(job: Job) -> dict[str, Any]:
 
 def _draw_previz(job: Job) -> list[int]:
     film = job.film
-    composition = compose_shot(film, job.film_shot)
+    composition = compose_shot(film, job.film_shot, film.textures(BENCH_DEPTH))
     frames = panel_frames(film, job.film_shot)
     stage_file = job.bench / "previz.usda"
     composition.export(stage_file)
@@ -110,7 +109,7 @@ def _draw_previz(job: Job) -> list[int]:
 
     def drawn(frame: int, path: Path, seconds: float) -> None:
         nonlocal done
-        passes = read_passes(path)
+        passes = read_passes(path, composition.identities)
         drawing = draw_lines(passes.depth, passes.normal, passes.mattes, passes.beauty, (width, height))
         made_from = Reference(role="composition", name=stage_file.name, sha256=composition.digest(frame))
         _keep_panel(job, Image.fromarray(drawing).convert("RGB"), frame, "previz", (made_from,), seconds)
@@ -184,7 +183,7 @@ def _make_animatic(job: Job) -> dict[str, Any]:
     pdf, png, movie = job.bench / "contact.pdf", job.bench / "contact.png", job.bench / "animatic.mp4"
     write_pdf(pages, pdf)
     contact_png(pages).save(png, compress_level=1)
-    cut = assemble_film(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()})
+    cut = assemble(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()})
     encode_review(_animatic_frames(job, cut), cut.rate, mixed_sound(film, cut), movie)
     references = tuple(reference("panel", item) for item, _ in panels)
     for path, role in ((pdf, "contact_sheet"), (png, "contact_sheet_picture"), (movie, "animatic")):

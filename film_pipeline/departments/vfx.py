@@ -21,6 +21,7 @@ from film_pipeline.departments.department import (
 from film_pipeline.departments.film import Film
 from film_pipeline.engines.passes import read_linear, read_passes
 from film_pipeline.finishing.comp import comp
+from film_pipeline.finishing.hand import frames_to_comp
 from film_pipeline.finishing.pictures import write_exr
 
 FINISHERS_AT_ONCE = 2
@@ -33,6 +34,7 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         frames=contents(upstream.of("render", shot), "render"),
         passes=contents(upstream.of("cameras", shot), "passes"),
         look=film.look(film.shot(shot)).vfx_part,
+        exposures=[[exposure.frame, exposure.held_frames] for exposure in film.exposure_sheet(film.shot(shot)).exposures],
         size=list(film.production.resolution),
     )
 
@@ -43,31 +45,32 @@ def _make(job: Job) -> dict[str, Any]:
     render, cameras = job.input("render"), job.input("cameras")
     rendered = {item.frame: item for item in render.of("render")}
     passes = {item.frame: item for item in cameras.of("passes")}
-    drawings = {frame: number for number, frame in enumerate(sorted(frame for frame in rendered if frame is not None))}
+    comps = {frame: (exposed, drawing) for frame, exposed, drawing in frames_to_comp(look, film.exposure_sheet(job.film_shot))}
     recipes: dict[int | None, Recipe] = {
         frame: recipe_for(
             "vfx.frame",
             1,
             shot=job.shot,
             frame=frame,
-            drawing=drawings[frame],
-            render=rendered[frame].sha256,
-            passes=passes[frame].sha256,
+            drawing=drawing,
+            render=rendered[exposed].sha256,
+            passes=passes[exposed].sha256,
             look=look.vfx_part,
             size=list(film.production.resolution),
         )
-        for frame in drawings
+        for frame, (exposed, drawing) in comps.items()
     }
     there = job.found("vfx", recipes)
-    missing = [frame for frame in drawings if frame not in there]
+    missing = [frame for frame in comps if frame not in there]
     done = len(there)
-    job.done(done, len(drawings))
+    job.done(done, len(comps))
     with ThreadPoolExecutor(FINISHERS_AT_ONCE) as pool:
-        compose = {
-            frame: pool.submit(_comp_frame, job, look, rendered[frame], passes[frame], frame, drawings[frame])
+        comping = {
+            frame: pool.submit(_comp_frame, job, look, rendered[comps[frame][0]], passes[comps[frame][0]], frame, comps[frame][1])
             for frame in missing
         }
-        for frame, future in compose.items():
+        for frame, future in comping.items():
+            exposed, _ = comps[frame]
             job.keep(
                 NewFile(
                     future.result(),
@@ -77,18 +80,19 @@ def _make(job: Job) -> dict[str, Any]:
                     software=software(),
                     recipe=recipes[frame],
                     frame=frame,
-                    references=(reference("frame", rendered[frame]), reference("pass", passes[frame])),
+                    references=(reference("frame", rendered[exposed]), reference("pass", passes[exposed])),
                     composition_lock=cameras.facts["lock"],
                     take=render.version,
                 )
             )
             done += 1
-            job.done(done, len(drawings))
-    return {"frames": len(drawings), "found": len(there), "operations": [op["op"] for op in look.vfx_part.get("vfx", [])]}
+            job.done(done, len(comps))
+    return {"frames": len(comps), "found": len(there), "operations": ", ".join(op["op"] for op in look.vfx_part["vfx"])}
 
 
 def _comp_frame(job: Job, look: Look, rendered: Item, passes: Item, frame: int, drawing: int) -> Path:
-    layers = read_passes(job.path(passes)).with_beauty(read_linear(job.path(rendered)))
+    identities = job.input("cameras").facts["identities"]
+    layers = read_passes(job.path(passes), identities).with_beauty(read_linear(job.path(rendered)))
     picture = comp(layers, look, job.shot, frame, drawing, job.film.production.resolution)
     path = job.bench / f"{frame}.exr"
     write_exr(path, picture)

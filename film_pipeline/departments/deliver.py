@@ -1,0 +1,222 @@
+"""Stage 10, deliver: each shot's certificate, and the masters with quality control and provenance."""
+
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from film_pipeline.core.cut import Cut
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.record import Item, Turnover
+from film_pipeline.core.stages import Stage
+from film_pipeline.delivery.encode import SAMPLE_RATE, encode_prores, encode_review
+from film_pipeline.delivery.hashlist import verify_mhl, write_mhl
+from film_pipeline.delivery.qc import Expected, QcReport, qc, repeated_pictures
+from film_pipeline.departments.department import (
+    Department,
+    Job,
+    NewFile,
+    Upstream,
+    contents,
+    recipe_for,
+    reference,
+    software,
+)
+from film_pipeline.departments.edit import cut_frames, film_cut, finished_frame
+from film_pipeline.departments.film import Film
+from film_pipeline.departments.papers import write_json
+from film_pipeline.departments.sound import mixed_sound, sound_ingredients
+from film_pipeline.pictures.sheet import grid
+from film_pipeline.stores.filing import sidecar_of
+
+_STEPS = 6
+
+
+def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
+    return recipe_for(
+        "deliver",
+        1,
+        frames=contents(upstream.of("color", shot), "color"),
+        lock=upstream.of("cameras", shot).facts["lock"],
+        take=upstream.of("render", shot).version,
+    )
+
+
+def _make(job: Job) -> dict[str, Any]:
+    """The shot's certificate: every finished frame by content, how it was made, and who signed."""
+    frames = []
+    for item in job.input("color").of("color"):
+        record = job.film.frames.record_at(item.path)
+        if record is None:
+            raise FilmProblem(f"{item.path} has no record", "film reindex, or make the frame again", shot=job.shot)
+        frames.append({"frame": item.frame, "content_hash_sha256": item.sha256, "recipe_sha256": record.recipe_sha256})
+    engines = sorted({name for item in job.input("render").items for name in _engines(job.film, item)})
+    certificate = {
+        "deliverable": job.shot,
+        "composition_lock": job.input("cameras").facts["lock"],
+        "take": job.input("render").version,
+        "engine_summary": engines,
+        "frames": frames,
+        "certified_by": "",
+    }
+    path = write_json(job.bench / "certificate.json", certificate)
+    job.keep(
+        NewFile(
+            path,
+            role="deliver",
+            kind="master",
+            engine="delivery",
+            software=software(),
+            recipe=job.recipe,
+            references=tuple(reference("frame", item) for item in job.input("color").of("color")),
+            composition_lock=job.input("cameras").facts["lock"],
+            take=job.input("render").version,
+        )
+    )
+    return {"frames": len(frames), "engines": ", ".join(engines)}
+
+
+def _engines(film: Film, item: Item) -> tuple[str, ...]:
+    record = film.frames.record_at(item.path)
+    return record.engine_summary if record else ()
+
+
+def _master_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
+    return recipe_for(
+        "master",
+        1,
+        cut=contents(upstream.of("cut"), "timeline"),
+        frames={name: contents(turnover, "color") for name, turnover in upstream.every("color").items()},
+        sound=sound_ingredients(film),
+        certificates={name: contents(turnover, "deliver") for name, turnover in upstream.every("deliver").items()},
+    )
+
+
+def _make_master(job: Job) -> dict[str, Any]:
+    film = job.film
+    color = job.upstream.every("color")
+    cut = film_cut(film)
+    sound = mixed_sound(film, cut)
+    delivery = job.bench / "delivery"
+    delivery.mkdir()
+    total = cut.length * 2 + _STEPS
+    names = {"review": f"{film.production.name}.mp4", "prores": f"{film.production.name}.mov"}
+    encode_review(_pictures(job, cut, color, 0, total), cut.rate, sound, delivery / names["review"])
+    encode_prores(_pictures(job, cut, color, cut.length, total), cut.rate, sound, delivery / names["prores"])
+    done = cut.length * 2
+    report = _quality(job, cut, color, delivery / names["review"], None if sound is None else len(sound))
+    (delivery / "qc.txt").write_text(report.as_text(), encoding="utf-8")
+    job.done(done + 2, total)
+    if not report.passed:
+        more = f", and {len(report.faults) - 1} more" if len(report.faults) > 1 else ""
+        raise FilmProblem(f"the delivery fails its quality control: {report.faults[0]}{more}", "mend the shot and run it again")
+    _bundle(job, delivery / "provenance.zip")
+    _frames_sheet(job, cut, color).save(delivery / "frames.png", compress_level=1)
+    job.done(done + 4, total)
+    hash_list = write_mhl(delivery, film.author, film.production.title)
+    verify_mhl(delivery)
+    roles = {**{name: role for role, name in names.items()}, "qc.txt": "qc", "provenance.zip": "bundle", "frames.png": "frames_sheet"}
+    used = tuple(reference("frame", item) for item in _shown(cut, color))
+    shutil.copyfile(hash_list, job.bench / "hashes.mhl")
+    for path, role in [*((delivery / name, role) for name, role in roles.items()), (job.bench / "hashes.mhl", "mhl")]:
+        job.keep(
+            NewFile(
+                path,
+                role=role,
+                kind="master",
+                engine="delivery",
+                software=software(),
+                recipe=recipe_for("master.file", 1, role=role, of=job.recipe.sha256),
+                references=used if role in ("review", "prores") else (),
+            )
+        )
+    job.done(total, total)
+    return {
+        "frames": cut.length,
+        "rate": cut.rate.label,
+        "seconds": round(float(cut.rate.seconds(cut.length)), 3),
+        "qc": "passed",
+        **{name: value for name, value in report.facts.items() if isinstance(value, float)},
+    }
+
+
+def _pictures(job: Job, cut: Cut, color: dict[str, Turnover], before: int, total: int) -> Iterator[NDArray[np.uint8]]:
+    for _, _, place, picture in cut_frames(job.film, cut, color):
+        yield picture
+        job.done(before + place + 1, total)
+
+
+def _shown(cut: Cut, color: dict[str, Turnover]) -> list[Item]:
+    """Every finished frame that the cut shows, once."""
+    shown = {finished_frame(color[clip.shot], frame).path: finished_frame(color[clip.shot], frame) for _, clip, frame in cut.frames()}
+    return list(shown.values())
+
+
+def _quality(job: Job, cut: Cut, color: dict[str, Turnover], master: Path, samples: int | None) -> QcReport:
+    frames = list(cut.frames())
+    report = qc(
+        master,
+        Expected(
+            pictures=[finished_frame(color[clip.shot], frame).sha256 for _, clip, frame in frames],
+            faded=[clip.level(frame) < 1 for _, clip, frame in frames],
+            rate=cut.rate,
+            sound_samples=samples,
+            sample_rate=SAMPLE_RATE,
+            loudness_lufs=job.film.production.loudness_lufs,
+            without_record=[item.path for item in _shown(cut, color) if not _has_its_record(job.film, item)],
+        ),
+    )
+    digests = {name: turnover.facts["digests"] for name, turnover in job.upstream.every("cameras").items()}
+    report.faults += repeated_pictures(
+        (name, item.frame or 0, item.sha256, digests[name][str(item.frame)])
+        for name, turnover in color.items()
+        for item in turnover.of("color")
+        if str(item.frame) in digests[name]
+    )
+    return report
+
+
+def _has_its_record(film: Film, item: Item) -> bool:
+    record = film.frames.record_at(item.path)
+    return record is not None and record.content_hash_sha256 == item.sha256 and sidecar_of(film.made / item.path).is_file()
+
+
+def _bundle(job: Job, path: Path) -> None:
+    """Every record behind the master, from certificate to composition, in one archive with fixed dates."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for turnover in job.upstream.turnovers.values():
+            for item in turnover.items:
+                sidecar = sidecar_of(job.film.made / item.path)
+                archive.writestr(zipfile.ZipInfo(f"{item.path}.json", (1980, 1, 1, 0, 0, 0)), sidecar.read_bytes())
+
+
+def _frames_sheet(job: Job, cut: Cut, color: dict[str, Turnover]) -> Image.Image:
+    """A finished frame of every clip: its middle."""
+    middles = [(clip.shot, (clip.source.first_frame + clip.source.last_frame) // 2) for clip in cut.clips]
+    pictures = [Image.open(job.path(finished_frame(color[shot], frame))).convert("RGB") for shot, frame in middles]
+    return grid(pictures, [f"{shot}  {frame}" for shot, frame in middles], 2, cut.title, 640)
+
+
+DELIVER = Department(
+    "deliver",
+    Stage.DELIVER,
+    needs=("color", "render", "cameras"),
+    recipe=_recipe,
+    make=_make,
+    says="The shot's certificate: every finished frame by content, its lock and its take.",
+)
+MASTER = Department(
+    "master",
+    Stage.DELIVER,
+    needs=("cut", "color", "deliver", "cameras", "render", "vfx"),
+    recipe=_master_recipe,
+    make=_make_master,
+    whole_film=True,
+    says="H.264 and ProRes masters, quality control, ASC MHL hash list and the provenance bundle.",
+)
