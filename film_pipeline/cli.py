@@ -28,11 +28,16 @@ say = Console(stderr=True, highlight=False, soft_wrap=True)
 
 Where = Annotated[
     Path | None,
-    typer.Option("--production", help="The production's folder. The current folder, or one above it, unless given.", show_default=False),
+    typer.Option(
+        "--production",
+        help="The production's folder. The current folder, or one above it, unless given.",
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Shots = Annotated[
-    list[str] | None, typer.Option("--shots", help="Shots, such as SC010_SH020; repeat it or part them by commas.", show_default=False)
+    list[str] | None,
+    typer.Option("--shots", help="Shots, such as SC010_SH020; repeat it or part them by commas.", show_default=False),
 ]
 Through = Annotated[Stage, typer.Option("--through", help="The last stage to make.")]
 Parameters = ParamSpec("Parameters")
@@ -153,10 +158,14 @@ def recipe(path: Path, production: Where = None) -> None:
     if beside.is_file():
         record = json.loads(beside.read_text(encoding="utf-8"))
         if record["content_hash_sha256"] != sha256:
-            raise FilmProblem("the file is not the one that its record is about", "it was changed after it was made", file=path)
+            raise FilmProblem(
+                "the file is not the one that its record is about", "it was changed after it was made", file=path
+            )
     else:
         start = production or path.resolve().parent
-        with opened(start if any((folder / "production.yaml").is_file() for folder in (start, *start.parents)) else None) as film:
+        with opened(
+            start if any((folder / "production.yaml").is_file() for folder in (start, *start.parents)) else None
+        ) as film:
             found = film.frames.record_of(sha256)
         if found is None:
             raise FilmProblem("the film did not make this file", "film verify finds what was changed", file=path)
@@ -167,7 +176,9 @@ def recipe(path: Path, production: Where = None) -> None:
 @app.command()
 @told
 def breakdown(
-    scenes: Annotated[list[str] | None, typer.Argument(help="Scenes, such as SC020; all that have no shots unless given.")] = None,
+    scenes: Annotated[
+        list[str] | None, typer.Argument(help="Scenes, such as SC020; all that have no shots unless given.")
+    ] = None,
     production: Where = None,
     as_json: AsJson = False,
 ) -> None:
@@ -191,7 +202,9 @@ def breakdown(
 @told
 def new(
     name: str,
-    script: Annotated[Path | None, typer.Option(help="A screenplay (.fountain or .fdx) to start from.", show_default=False)] = None,
+    script: Annotated[
+        Path | None, typer.Option(help="A screenplay (.fountain or .fdx) to start from.", show_default=False)
+    ] = None,
 ) -> None:
     """Begin a production in a new folder: from the template, or from a screenplay.
 
@@ -254,13 +267,15 @@ def conform(edited: Path, production: Where = None) -> None:
 @told
 def wedge(
     shot: str,
-    look: Annotated[list[str], typer.Option("--look", help="A variation, such as 'warm: {cdl: {slope: [1.1, 1, 0.9]}}'")],
+    look: Annotated[
+        list[str], typer.Option("--look", help="A variation, such as 'warm: {cdl: {slope: [1.1, 1, 0.9]}}'")
+    ],
     frame: Annotated[int | None, typer.Option(help="The frame; the first unless given.", show_default=False)] = None,
     production: Where = None,
 ) -> None:
     """Put several grades of one frame on one sheet.
 
-    Example: film wedge SC010_SH010 --look 'darker: {exposure_stops: -0.5}' --look 'hard: {cdl: {power: [1.2, 1.2, 1.2]}}'
+    Example: film wedge SC010_SH010 --look 'darker: {exposure_stops: -0.5}' --look 'flat: {vignette: {amount: 0}}'
     """
     from film_pipeline.departments.color import wedge_sheet
 
@@ -303,7 +318,11 @@ def reindex(production: Where = None, as_json: AsJson = False) -> None:
         rebuilt = reindexed(film)
     if as_json:
         print_json(
-            {"records": rebuilt.records, "turnovers": rebuilt.turnovers, "problems": [p.as_json() for p in rebuilt.problems]}
+            {
+                "records": rebuilt.records,
+                "turnovers": rebuilt.turnovers,
+                "problems": [p.as_json() for p in rebuilt.problems],
+            }
         )
     for problem in rebuilt.problems:
         say.print(str(problem), style="red", markup=False)

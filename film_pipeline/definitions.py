@@ -23,7 +23,9 @@ STAGES = (script, storyboard, look, set_characters, cameras, render, vfx, color,
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules(STAGES),
-    jobs=[dg.define_asset_job("whole_film", selection=dg.AssetSelection.all(), description="Every stage of every shot.")],
+    jobs=[
+        dg.define_asset_job("whole_film", selection=dg.AssetSelection.all(), description="Every stage of every shot.")
+    ],
     sensors=[new_shots],
     resources={"film": FilmResource.from_environment(os.environ)},
     executor=dg.in_process_executor,

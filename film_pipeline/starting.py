@@ -19,7 +19,9 @@ from film_pipeline.stores.rebuild import Rebuilt, rebuild
 from film_pipeline.stores.warehouse import publish
 
 _HERE = Path(__file__).resolve().parent
-PRODUCTIONS = next((folder for folder in (_HERE.parent / "productions", _HERE / "_productions") if folder.is_dir()), _HERE)
+PRODUCTIONS = next(
+    (folder for folder in (_HERE.parent / "productions", _HERE / "_productions") if folder.is_dir()), _HERE
+)
 SAMPLE = PRODUCTIONS / "the-unwritten-page"
 TEMPLATE = PRODUCTIONS / "template"
 _PROPOSED = "Proposed from the script by `film breakdown`. It is yours now: nothing writes to this file again."
@@ -32,7 +34,9 @@ def new_production(folder: Path, script: Path | None) -> Path:
     left behind then.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", folder.name):
-        raise FilmProblem(f"{folder.name!r} is no name for a production", "use small letters, digits and hyphens: my-film")
+        raise FilmProblem(
+            f"{folder.name!r} is no name for a production", "use small letters, digits and hyphens: my-film"
+        )
     if folder.exists():
         raise FilmProblem("there is something here already", "choose another name", file=folder)
     if script is not None:
@@ -121,7 +125,8 @@ def _plain_puppet(title: str, place: int) -> str:
         f"wardrobe:\n"
         f"  - {{kind: {garment}, color: [{grey}, {grey}, {grey * 1.1:.3f}], material: cloth}}\n"
         f"  - {{kind: {hair}, color: [0.06, 0.05, 0.05], material: {'hair' if hair != 'top_hat' else 'cloth'}}}\n"
-        f"  - {{kind: trousers, color: [0.05, 0.05, 0.06]}}\n  - {{kind: boots, color: [0.03, 0.025, 0.02], material: clay}}\n"
+        f"  - {{kind: trousers, color: [0.05, 0.05, 0.06]}}\n"
+        f"  - {{kind: boots, color: [0.03, 0.025, 0.02], material: clay}}\n"
     )
 
 
@@ -132,43 +137,9 @@ def _yaml_text(text: str) -> str:
 
 def _plain_set(title: str, setting: str) -> str:
     """A set for a place that nobody has built yet: a plain room, or open ground before a backdrop."""
-    head = f"# A plain set, until somebody builds one.\nname: {_yaml_text(title)}\n"
-    if setting.startswith("EXT"):
-        return head + _OUTSIDE
-    return head + _INSIDE
-
-
-_INSIDE = """ambient: [0.03, 0.03, 0.035]
-pieces:
-  - {name: boards, kind: floor, size: [7, 6, 0.05]}
-  - {name: wall_back, kind: plank_wall, at: [0, 2.6, 0], size: [7, 0.05, 2.9]}
-  - {name: wall_left, kind: plank_wall, at: [-3.4, 0, 0], turn_deg: 90, size: [6, 0.05, 2.9], seed: 1, wild: true}
-  - {name: wall_right, kind: plank_wall, at: [3.4, 0, 0], turn_deg: -90, size: [6, 0.05, 2.9], seed: 2, wild: true}
-  - {name: window, kind: window, at: [-1.6, 2.52, 0.9], glow: 1.5}
-  - {name: door, kind: door, at: [1.7, 2.52, 0]}
-  - {name: table, kind: table, at: [-2.4, 1.6, 0]}
-  - {name: lamp, kind: lamp, at: [-2.4, 1.6, 0.74], glow: 8}
-marks:
-  centre: {at: [0, 0, 0]}
-  door: {at: [1.7, 1.9, 0], facing: 0}
-lights:
-  key: {kind: rect, position: [-2.6, -2.4, 3.4], target: [0, 0.3, 1.0], intensity: 260, color: [0.85, 0.9, 1.0], size_m: 0.5}
-  fill: {kind: rect, position: [3.0, -2.6, 2.2], target: [0, 0.3, 1.0], intensity: 40, color: [1.0, 0.9, 0.8], size_m: 1.5}
-  lamp: {kind: sphere, position: [-2.4, 1.6, 0.98], target: [-2.4, 1.6, 0], intensity: 14, color: [1.0, 0.65, 0.35], size_m: 0.08, practical: true}
-"""
-_OUTSIDE = """ambient: [0.06, 0.07, 0.09]
-pieces:
-  - {name: ground, kind: ground, size: [16, 14, 0.1]}
-  - {name: backdrop, kind: backdrop, at: [0, 6, 0], size: [18, 0.1, 6], color: [0.12, 0.14, 0.18]}
-  - {name: post_one, kind: post, at: [-2.6, 2.4, 0], size: [0.12, 0.12, 1.6]}
-  - {name: post_two, kind: post, at: [2.9, 2.9, 0], size: [0.12, 0.12, 1.5], seed: 1}
-  - {name: crate, kind: crate, at: [2.2, 1.9, 0], turn_deg: 20}
-marks:
-  centre: {at: [0, 0, 0]}
-lights:
-  sky: {kind: distant, position: [-4, -5, 8], target: [0, 0, 0], intensity: 1.6, color: [0.9, 0.95, 1.0], size_m: 2}
-  fill: {kind: rect, position: [4, -4, 3], target: [0, 0, 1], intensity: 80, size_m: 2}
-"""
+    kind = "outside" if setting.startswith("EXT") else "inside"
+    pieces = (_HERE / "plain" / f"{kind}.yaml").read_text(encoding="utf-8")
+    return f"# A plain set, until somebody builds one.\nname: {_yaml_text(title)}\n{pieces}"
 
 
 def reindexed(film: Film) -> Rebuilt:

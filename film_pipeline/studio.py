@@ -30,7 +30,10 @@ def open_studio(root: Path, port: int, review_port: int) -> int:
         [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-m", "film_pipeline.definitions"],
         [sys.executable, "-m", "review_app", "--port", str(review_port)],
     ]
-    print(f"Dagster: http://127.0.0.1:{port}   Review: http://127.0.0.1:{review_port}   (Ctrl-C stops both)", file=sys.stderr)
+    print(
+        f"Dagster: http://127.0.0.1:{port}   Review: http://127.0.0.1:{review_port}   (Ctrl-C stops both)",
+        file=sys.stderr,
+    )
     running = [subprocess.Popen(command, env=environment) for command in commands]
     signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,30 @@ def test_lines_are_as_wide_as_asked_at_any_size_of_the_passes() -> None:
         assert (1 - drawn[90, :, 0]).sum() == pytest.approx(3.9, rel=0.15)
 
 
+def test_in_the_dark_lines_are_scratched_out_of_the_black() -> None:
+    night = replace(sample(), beauty=np.full_like(sample().beauty, 1e-4))
+    black, scratched = (
+        comp(night, Look(vfx=(Ink(op="ink", scratch=scratch),)), SHOT, 1001, 0) for scratch in (0.0, 1.0)
+    )
+    assert black.max() <= 1e-4
+    assert scratched.max() > 0.01
+
+
+def test_where_lines_crowd_the_pen_gets_finer() -> None:
+    flat = np.full((180, 320), 1.0, np.float32)
+    stripes = (np.arange(320) // 4 % 2)[None, :] * np.ones((180, 1), np.float32)
+    alone = (np.arange(320) // 160)[None, :] * np.ones((180, 1), np.float32)
+    drawn = []
+    for matte in (stripes, alone):
+        mattes = {"a": matte.astype(np.float32), "b": (1 - matte).astype(np.float32)}
+        ink_ = Ink(op="ink", width=8, jitter=0)
+        hand = hand_of(None, SHOT, 1001, 0, SMALL)
+        picture = draw_ink(white(), ink_, hand, flat, np.zeros((180, 320, 3), np.float32), mattes, SHOT)
+        lines = (np.diff(matte[90]) != 0).sum()
+        drawn.append(float((1 - picture[90, :, 0]).sum()) / lines)
+    assert drawn[0] < 0.8 * drawn[1]
+
+
 def test_a_hold_holds_still_and_the_next_drawing_boils() -> None:
     look = resolve(LookFile(vfx=[{"op": "boil"}, {"op": "ink"}]), "", {})
     first, held, next_ = (
@@ -272,6 +297,15 @@ def test_monochrome_keeps_the_lamp_and_greys_the_wall() -> None:
     lamp, wall = grade_exact(picture, look)[0]
     assert lamp[0] - lamp[2] > 0.2
     assert wall.max() - wall.min() < 0.01
+
+
+def test_the_boost_gives_a_bright_lamp_its_colour_back() -> None:
+    lamp = np.array([[[2.6, 1.8, 1.0]]], np.float32)
+    spread = [
+        np.ptp(grade_exact(lamp, Look(monochrome=Monochrome(warm_boost=boost, amount=0.5, warm_from=0.3, warm_to=0.5))))
+        for boost in (1.0, 1.5)
+    ]
+    assert spread[1] > spread[0] + 0.05
 
 
 def test_grading_leaves_the_comp_untouched_and_stays_in_range() -> None:

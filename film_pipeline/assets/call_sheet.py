@@ -107,10 +107,8 @@ def _first_middle_last(items: list[Item]) -> list[Item]:
 
 
 def _strip(items: list[Item], review_url: str) -> str:
-    return "\n".join(
-        f"![{PurePosixPath(item.path).name}]({review_url}/thumbnails/{item.sha256}.jpg) {PurePosixPath(item.path).name}\n"
-        for item in items
-    )
+    named = [(PurePosixPath(item.path).name, item.sha256) for item in items]
+    return "\n".join(f"![{name}]({review_url}/thumbnails/{sha256}.jpg) {name}\n" for name, sha256 in named)
 
 
 def assets_by_stage() -> dict[Stage, list[str]]:

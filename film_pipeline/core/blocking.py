@@ -22,9 +22,12 @@ class Blocking:
         self.shot, self.set, self.cast = shot, set_, cast
         self.members = {member.character: member for member in shot.cast}
         self._stood: dict[str, list[tuple[Array, float]]] = {}
+        self.poses: dict[str, dict[int, Pose]] = {}
         for member in shot.cast:
             self._stood[member.character] = self._stand(member)
-        self.roots = {name: {frame: self._root(member, frame) for frame in frames} for name, member in self.members.items()}
+        self.roots = {
+            name: {frame: self._root(member, frame) for frame in frames} for name, member in self.members.items()
+        }
         self.poses = {name: self._perform(member, frames) for name, member in self.members.items()}
 
     def place(self, what: object, frame: int | None = None) -> Array:
@@ -34,7 +37,7 @@ class Blocking:
         if what in self.set.file.marks:
             return np.asarray(self.set.file.marks[what].at, float)
         if what in self.members:
-            if frame is not None and frame in self.poses.get(what, {}) if hasattr(self, "poses") else False:
+            if frame is not None and frame in self.poses.get(what, {}):
                 return self.cast[what].landmarks(self.poses[what][frame], self.roots[what][frame])["eyes"]
             at, _ = self._stood.get(what, [(self._spot(self.members[what].at)[0], 0.0)])[0]
             return np.asarray(at + [0, 0, self.cast[what].file.height_m * 0.9])
@@ -55,7 +58,9 @@ class Blocking:
         top, foot = np.array([middle[0], middle[1], high[2]]), np.array([middle[0], middle[1], low[2]])
         places = dict.fromkeys(("chest", "waist", "hips", "knees", "ankles", "floor", "neck", "chin"), foot)
         half = float(max(high[0] - low[0], high[1] - low[1])) / 2
-        return Subject(name, {**places, "crown": top, "eyes": middle}, piece.turn_deg if piece else 0.0, half, is_piece=True)
+        return Subject(
+            name, {**places, "crown": top, "eyes": middle}, piece.turn_deg if piece else 0.0, half, is_piece=True
+        )
 
     def light_matrix(self, light: Light, frame: int) -> Array:
         """A light's (4, 4) matrix: it shines along its own -Z, from its position to its target."""
@@ -74,7 +79,11 @@ class Blocking:
     def _stand(self, member: CastMember) -> list[tuple[Array, float]]:
         """Where the puppet stands and faces at each of its keys."""
         at, marked = self._spot(member.at)
-        facing = marked if "facing" not in member.model_fields_set and marked is not None else self._facing(member.facing, at, member)
+        facing = (
+            marked
+            if "facing" not in member.model_fields_set and marked is not None
+            else self._facing(member.facing, at, member)
+        )
         stood = []
         for key in member.keys:
             if key.at is not None:

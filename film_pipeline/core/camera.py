@@ -82,10 +82,16 @@ def frame_subjects(setup: CameraSetup, size: str, subjects: Sequence[Subject], a
     heading = np.radians(subjects[0].facing_deg + setup.angle_deg)
     away = np.array([np.sin(heading), -np.cos(heading), 0.0])
     across = np.array([np.cos(heading), np.sin(heading), 0.0])
-    reach = [abs(float((place - middle) @ across)) + subject.half_width_m for place, subject in zip(places, subjects, strict=True)]
+    reach = [
+        abs(float((place - middle) @ across)) + subject.half_width_m
+        for place, subject in zip(places, subjects, strict=True)
+    ]
     tall = (top_z - bottom_z) / fill
     wide = 2 * max(reach) / (0.86 if len(subjects) > 1 else 0.6 if subjects[0].is_piece else 0.5)
-    distance = max(tall * setup.lens_mm / height_mm, wide * setup.lens_mm / width_mm if len(subjects) > 1 or subjects[0].is_piece else 0.0)
+    distance = max(
+        tall * setup.lens_mm / height_mm,
+        wide * setup.lens_mm / width_mm if len(subjects) > 1 or subjects[0].is_piece else 0.0,
+    )
     nearest = max(float((place - middle) @ away) for place in places)
     # The middle of the picture lies below the crown by half the frame less the headroom.
     middle[2] = top_z + headroom - tall / 2 if not subjects[0].is_piece else middle[2]
@@ -105,7 +111,12 @@ def _placed(setup: CameraSetup, position: Array, target: Array, width_mm: float,
     # Turn away from the subject so that it stands where `place` says.
     pan = np.degrees(np.arctan((setup.place[0] - 0.5) * width_mm / setup.lens_mm))
     tilt = np.degrees(np.arctan((setup.place[1] - 0.5) * height_mm / setup.lens_mm))
-    matrix[:3, :3] = rotation("z", float(pan)) @ matrix[:3, :3] @ rotation("x", float(tilt) + setup.tilt_deg) @ rotation("z", setup.roll_deg)
+    matrix[:3, :3] = (
+        rotation("z", float(pan))
+        @ matrix[:3, :3]
+        @ rotation("x", float(tilt) + setup.tilt_deg)
+        @ rotation("z", setup.roll_deg)
+    )
     focus = float(np.linalg.norm(target - position))
     return CameraFrame(matrix, setup.lens_mm, width_mm, height_mm, focus, setup.f_stop or 0.0)
 
@@ -123,7 +134,9 @@ def look_at(position: Array, target: Array) -> Array:
     return matrix
 
 
-def moved(start: CameraFrame, moves: Sequence[CameraMove], frames: FrameRange, frame: int, target: Array) -> CameraFrame:
+def moved(
+    start: CameraFrame, moves: Sequence[CameraMove], frames: FrameRange, frame: int, target: Array
+) -> CameraFrame:
     """The camera at a frame of the shot, every move eased as far as it has come."""
     camera = start
     for move in moves:

@@ -128,11 +128,10 @@ class Composition:
 
 def _bytes_of(value: Any) -> bytes:
     if isinstance(value, Sdf.AssetPath):
-        return value.path.rsplit("/", 1)[-1].encode()
-    try:
-        return np.ascontiguousarray(np.asarray(value)).tobytes() if type(value).__module__ == Vt.__name__ else repr(value).encode()
-    except TypeError:
-        return repr(value).encode()
+        return str(value.path).rsplit("/", 1)[-1].encode()
+    if type(value).__module__ == Vt.__name__:
+        return bytes(np.ascontiguousarray(np.asarray(value)).tobytes())
+    return repr(value).encode()
 
 
 def compose(
@@ -219,11 +218,17 @@ def _cameras(shot: Shot, blocking: Blocking, sheet: ExposureSheet, aspect: float
     if setup.position is not None:
         target = blocking.place(setup.target, first) if setup.target is not None else None
         if target is None:
-            target = np.mean([subject.landmarks["eyes"] for subject in subjects], axis=0) if subjects else np.array([0, 0, 1.0])
+            target = (
+                np.mean([subject.landmarks["eyes"] for subject in subjects], axis=0)
+                if subjects
+                else np.array([0, 0, 1.0])
+            )
         start = placed_by_hand(setup, target, aspect)
     else:
         if not subjects:
-            raise FilmProblem("the camera has nothing to frame", "name a subject, cast somebody, or give position and target")
+            raise FilmProblem(
+                "the camera has nothing to frame", "name a subject, cast somebody, or give position and target"
+            )
         start = frame_subjects(setup, shot.size, subjects, aspect)
         target = np.mean([subject.landmarks["eyes"] for subject in subjects], axis=0)
     cameras = {}
@@ -265,7 +270,12 @@ def _author_lights(
 ) -> None:
     UsdGeom.Scope.Define(stage, "/Shot/Lights")
     lights: dict[str, Light] = {**set_.file.lights, **scene.light, **shot.light}
-    kinds = {"rect": UsdLux.RectLight, "disk": UsdLux.DiskLight, "sphere": UsdLux.SphereLight, "distant": UsdLux.DistantLight}
+    kinds = {
+        "rect": UsdLux.RectLight,
+        "disk": UsdLux.DiskLight,
+        "sphere": UsdLux.SphereLight,
+        "distant": UsdLux.DistantLight,
+    }
     for name, light in sorted(lights.items()):
         prim = kinds[light.kind].Define(stage, f"/Shot/Lights/{name}")
         prim.CreateColorAttr(Gf.Vec3f(*light.color))

@@ -72,7 +72,7 @@ class Cut:
         return None
 
     def start_of(self, shot: str) -> int | None:
-        """Where a shot's first frame would play if none of its head were trimmed; None where the cut has no such shot."""
+        """Where a shot's first frame would play if its head were not trimmed; None where the cut has no such shot."""
         place = 0
         for clip in self.clips:
             if clip.shot == shot:
@@ -118,10 +118,16 @@ def recut(first: Cut, wanted: Sequence[tuple[str, int, int]]) -> Cut:
     new = []
     for number, (shot, first_frame, last_frame) in enumerate(wanted, 1):
         if shot not in clips:
-            raise FilmProblem(f"event {number} is of {shot!r}, which the film does not have", f"its shots are {', '.join(clips)}")
+            raise FilmProblem(
+                f"event {number} is of {shot!r}, which the film does not have", f"its shots are {', '.join(clips)}"
+            )
         clip = clips[shot]
         if last_frame < first_frame:
-            raise FilmProblem(f"event {number} runs backwards ({first_frame} to {last_frame})", "reverse motion is not supported", shot=shot)
+            raise FilmProblem(
+                f"event {number} runs backwards ({first_frame} to {last_frame})",
+                "reverse motion is not supported",
+                shot=shot,
+            )
         if first_frame not in clip.available or last_frame not in clip.available:
             raise FilmProblem(
                 f"event {number} plays {first_frame} to {last_frame}, and the shot has {clip.available}",

@@ -93,7 +93,8 @@ def merged(meshes: Sequence[Mesh]) -> Mesh:
         st=np.concatenate([mesh.st for mesh in meshes]),
         smooth=all(mesh.smooth for mesh in meshes),
         joints={
-            name: np.concatenate([mesh.joints.get(name, np.zeros(len(mesh.points))) for mesh in meshes]) for name in names
+            name: np.concatenate([mesh.joints.get(name, np.zeros(len(mesh.points))) for mesh in meshes])
+            for name in names
         },
     )
 
@@ -129,13 +130,14 @@ def _plain_box() -> _Box:
 def _cut_box() -> _Box:
     """Each corner is three points, one for each face that it belongs to, drawn in along the other two axes."""
     index: dict[tuple[int, ...], int] = {}
-    signs, cuts = [], []
+    signs: list[tuple[int, ...]] = []
+    cuts: list[tuple[int, ...]] = []
     corners = [(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
     for corner in corners:
         for axis in range(3):
             index[(*corner, axis)] = len(signs)
             signs.append(corner)
-            cuts.append([0 if other == axis else corner[other] for other in range(3)])
+            cuts.append(tuple(0 if other == axis else corner[other] for other in range(3)))
     faces: list[tuple[int, ...]] = []
     for axis in range(3):
         first, second = (other for other in range(3) if other != axis)
@@ -174,7 +176,7 @@ def lathe(profile: Sequence[tuple[float, float]], segments: int = 24, smooth: bo
 
 
 def tube(
-    path: Sequence[Sequence[float]],
+    path: Sequence[ArrayLike],
     radii: Sequence[float],
     segments: int = 16,
     smooth: bool = True,
@@ -186,10 +188,7 @@ def tube(
     straight: rings lie level, as in a lathe. flat: depth over width of its section.
     """
     spine = np.asarray(path, float)
-    if straight:
-        forward = np.tile([0.0, 0.0, 1.0], (len(spine), 1))
-    else:
-        forward = _unit(np.gradient(spine, axis=0))
+    forward = np.tile([0.0, 0.0, 1.0], (len(spine), 1)) if straight else _unit(np.gradient(spine, axis=0))
     angles = np.linspace(0, 2 * np.pi, segments, endpoint=False)
     rings = []
     across = _unit(np.cross([0.0, 1.0, 0.0] if abs(forward[0] @ [0, 1, 0]) < 0.9 else [1.0, 0.0, 0.0], forward[0]))
@@ -201,7 +200,7 @@ def tube(
         )
     points = np.concatenate([*rings, spine[:1], spine[-1:]])
     along = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(spine, axis=0), axis=1))])
-    around = np.linspace(0, 1, segments + 1) * 2 * np.pi * max(max(radii), 1e-4)
+    around = np.linspace(0, 1, segments + 1) * 2 * np.pi * max(*radii, 1e-4)
     indices, counts, st = [], [], []
     for ring in range(len(spine) - 1):
         for place in range(segments):

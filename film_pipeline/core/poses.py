@@ -61,7 +61,8 @@ class Pose:
     def with_scales(self, scales: Mapping[str, Array]) -> "Pose":
         ones = np.ones(3)
         return Pose(
-            self.rotations, {**self.scales, **{joint: self.scales.get(joint, ones) * by for joint, by in scales.items()}}
+            self.rotations,
+            {**self.scales, **{joint: self.scales.get(joint, ones) * by for joint, by in scales.items()}},
         )
 
     def matrices(self) -> dict[str, Array]:
@@ -88,8 +89,12 @@ def _both(left: Turns) -> dict[str, Vector]:
     return {**left, **mirrored}
 
 
-_NEUTRAL = _both({"arm_left": (-6, -7, 0), "forearm_left": (-18, 0, 0), "hand_left": (0, 0, 0), "fingers_left": (-12, 0, 0)})
-_SIT = _both({"thigh_left": (-86, -4, 0), "shin_left": (84, 0, 0), "arm_left": (-22, -8, 0), "forearm_left": (-52, 0, 0)})
+_NEUTRAL = _both(
+    {"arm_left": (-6, -7, 0), "forearm_left": (-18, 0, 0), "hand_left": (0, 0, 0), "fingers_left": (-12, 0, 0)}
+)
+_SIT = _both(
+    {"thigh_left": (-86, -4, 0), "shin_left": (84, 0, 0), "arm_left": (-22, -8, 0), "forearm_left": (-52, 0, 0)}
+)
 
 POSES: dict[str, Turns] = {
     "neutral": _NEUTRAL,
@@ -117,7 +122,13 @@ POSES: dict[str, Turns] = {
         "neck": (10, 0, 0),
         "head": (18, 0, 0),
     },
-    "reach": {**_NEUTRAL, "spine": (8, 0, 6), "chest": (6, 0, 8), "arm_right": (-78, 6, 0), "forearm_right": (-12, 0, 0)},
+    "reach": {
+        **_NEUTRAL,
+        "spine": (8, 0, 6),
+        "chest": (6, 0, 8),
+        "arm_right": (-78, 6, 0),
+        "forearm_right": (-12, 0, 0),
+    },
     "point": {
         **_NEUTRAL,
         "chest": (0, 0, 8),
@@ -198,12 +209,35 @@ POSES: dict[str, Turns] = {
         "spine": (-10, 0, 0),
         "chest": (-12, 0, 0),
         "head": (8, 0, 0),
-        **_both({"arm_left": (-34, -22, 0), "forearm_left": (-92, 0, 0), "hand_left": (30, 0, 0), "fingers_left": (20, 0, 0)}),
+        **_both(
+            {
+                "arm_left": (-34, -22, 0),
+                "forearm_left": (-92, 0, 0),
+                "hand_left": (30, 0, 0),
+                "fingers_left": (20, 0, 0),
+            }
+        ),
     },
-    "hands_on_hips": {**_NEUTRAL, **_both({"arm_left": (12, -38, 0), "forearm_left": (-30, 0, -96), "hand_left": (0, 0, 0)})},
-    "bow": {**_NEUTRAL, "hips": (8, 0, 0), "spine": (20, 0, 0), "chest": (22, 0, 0), "neck": (12, 0, 0), "head": (10, 0, 0)},
+    "hands_on_hips": {
+        **_NEUTRAL,
+        **_both({"arm_left": (12, -38, 0), "forearm_left": (-30, 0, -96), "hand_left": (0, 0, 0)}),
+    },
+    "bow": {
+        **_NEUTRAL,
+        "hips": (8, 0, 0),
+        "spine": (20, 0, 0),
+        "chest": (22, 0, 0),
+        "neck": (12, 0, 0),
+        "head": (10, 0, 0),
+    },
     "arms_crossed": {**_NEUTRAL, **_both({"arm_left": (-32, -6, 0), "forearm_left": (-74, 0, -76)})},
-    "wave": {**_NEUTRAL, "arm_right": (-20, 112, 0), "forearm_right": (-20, 40, 0), "hand_right": (0, 14, 0), "head": (0, -6, 0)},
+    "wave": {
+        **_NEUTRAL,
+        "arm_right": (-20, 112, 0),
+        "forearm_right": (-20, 40, 0),
+        "hand_right": (0, 14, 0),
+        "head": (0, -6, 0),
+    },
     "think": {
         **_NEUTRAL,
         "arm_right": (-40, 8, 0),
@@ -292,5 +326,6 @@ def _named(name: str, known: Mapping[str, Named], kind: str) -> Named:
         return known[name]
     near = difflib.get_close_matches(name, known, 3, 0.5)
     raise FilmProblem(
-        f"there is no {kind} {name!r}", f"did you mean {' or '.join(near)}?" if near else f"choose among {', '.join(known)}"
+        f"there is no {kind} {name!r}",
+        f"did you mean {' or '.join(near)}?" if near else f"choose among {', '.join(known)}",
     )

@@ -29,7 +29,9 @@ class Quality(FilmFile):
     scale: float = Field(default=1.0, gt=0, le=1, description="rendered size over delivered size")
     pass_samples: int = Field(default=1, ge=1, description="of the plate and its passes")
     bounces: int = Field(default=1, ge=0)
-    exact_color: bool = Field(default=True, description="grade every pixel through OCIO; else through a baked LUT, 4x as fast")
+    exact_color: bool = Field(
+        default=True, description="grade every pixel through OCIO; else through a baked LUT, 4x as fast"
+    )
 
 
 class Approver(FilmFile):

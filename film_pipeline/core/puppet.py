@@ -22,7 +22,20 @@ from film_pipeline.core.skeleton import PARENTS, Skeleton, humanoid
 CHARACTER_FILE = "character.yaml"
 Material = Literal["cloth", "clay", "wood", "metal", "paper", "hair", "plain"]
 Garment = Literal[
-    "dress", "coat", "trousers", "boots", "collar", "cuffs", "buttons", "scarf", "top_hat", "bun", "bob", "apron", "spectacles", "belt"
+    "dress",
+    "coat",
+    "trousers",
+    "boots",
+    "collar",
+    "cuffs",
+    "buttons",
+    "scarf",
+    "top_hat",
+    "bun",
+    "bob",
+    "apron",
+    "spectacles",
+    "belt",
 ]
 Prop = Literal["lantern", "pen", "page", "book", "candle"]
 
@@ -79,7 +92,9 @@ class CharacterFile(FilmFile):
     face: Face = Face()
     wardrobe: tuple[Piece, ...] = ()
     props: tuple[PropInHand, ...] = ()
-    poses: dict[str, dict[str, Vector]] = Field(default_factory=dict, description="the puppet's own poses: joint -> degrees")
+    poses: dict[str, dict[str, Vector]] = Field(
+        default_factory=dict, description="the puppet's own poses: joint -> degrees"
+    )
     model: str = Field(default="", description="a .glb in this folder that is the puppet, instead of the description")
     joints: dict[str, str] = Field(default_factory=dict, description="with a model: our joint -> the model's joint")
     licence: str = "own work"
@@ -107,7 +122,9 @@ class Character:
     def sha256(self) -> str:
         """Of all that decides how the puppet looks and moves."""
         model = self.folder / self.file.model if self.file.model else None
-        return sha256_of_json({"file": self.file.model_dump(mode="json"), "model": sha256_of_file(model) if model else None})
+        return sha256_of_json(
+            {"file": self.file.model_dump(mode="json"), "model": sha256_of_file(model) if model else None}
+        )
 
     def perform(self, keys: Sequence[PoseKey], frames: Sequence[int]) -> dict[int, Pose]:
         """The pose at each frame. Raises FilmProblem for a pose, joint or shape that the puppet does not have."""

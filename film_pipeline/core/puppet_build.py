@@ -60,7 +60,15 @@ class Builder:
         tall, wide = self.head_m, self.head_m * self.file.proportions.head_width
         turns = np.linspace(0, 1, 15)
         # From chin to crown: narrow jaw, broad at the cheekbones and brow.
-        profile = [(float(np.interp(t, [0, 0.06, 0.2, 0.42, 0.62, 0.82, 0.95, 1], [0, 0.2, 0.36, 0.46, 0.5, 0.42, 0.22, 0])), t) for t in turns]
+        profile = [
+            (
+                float(
+                    np.interp(t, [0, 0.06, 0.2, 0.42, 0.62, 0.82, 0.95, 1], [0, 0.2, 0.36, 0.46, 0.5, 0.42, 0.22, 0])
+                ),
+                t,
+            )
+            for t in turns
+        ]
         skull = lathe([(radius * wide, height * tall) for radius, height in profile], 28)
         skull = skull.scaled((1, 0.92, 1)).moved(head)
         neck = tube(
@@ -68,16 +76,30 @@ class Builder:
             [self.girth * 0.075, self.girth * 0.062, self.girth * 0.06],
             16,
         )
-        neck = neck.weighted(self._between(neck.points, "head", "chest", float(self.rest["neck"][2]), 0.12 * self.height))
+        neck = neck.weighted(
+            self._between(neck.points, "head", "chest", float(self.rest["neck"][2]), 0.12 * self.height)
+        )
         nose = tube(
-            [head + [0, -wide * 0.38, tall * 0.5], head + [0, -wide * (0.45 + 0.2 * face.nose), tall * 0.32], head + [0, -wide * 0.4, tall * 0.27]],
+            [
+                head + [0, -wide * 0.38, tall * 0.5],
+                head + [0, -wide * (0.45 + 0.2 * face.nose), tall * 0.32],
+                head + [0, -wide * 0.4, tall * 0.27],
+            ],
             [wide * 0.035, wide * 0.065, wide * 0.05],
             10,
         )
-        ears = [ellipsoid((wide * 0.1, wide * 0.18, tall * 0.22)).moved(head + [side * wide * 0.46, 0, tall * 0.42]) for side in (-1, 1)]
+        ears = [
+            ellipsoid((wide * 0.1, wide * 0.18, tall * 0.22)).moved(head + [side * wide * 0.46, 0, tall * 0.42])
+            for side in (-1, 1)
+        ]
         mouth = ellipsoid((wide * 0.3, wide * 0.07, tall * 0.028)).moved(self.rest["mouth"] + [0, -wide * 0.0, 0])
         parts = [
-            Part("skull", merged([skull.bound("head"), nose.bound("head"), *(ear.bound("head") for ear in ears)]), "clay", face.skin),
+            Part(
+                "skull",
+                merged([skull.bound("head"), nose.bound("head"), *(ear.bound("head") for ear in ears)]),
+                "clay",
+                face.skin,
+            ),
             Part("neck", neck, "clay", face.skin),
             Part("mouth", mouth.bound("mouth"), "plain", (0.012, 0.006, 0.006)),
         ]
@@ -91,7 +113,11 @@ class Builder:
         ball = ellipsoid((across, across, across), 20, 12).moved(place)
         iris = ellipsoid((across * 0.42, across * 0.1, across * 0.42), 16, 8).moved(place + [0, -across * 0.48, 0])
         # At rest the lid is rolled back by how awake the puppet is; a blink rolls it down.
-        lid = shell((across * 1.16, across * 1.16, across * 1.16), 8, 108).turned(rotation("x", face.heavy_lids * 40)).moved(place)
+        lid = (
+            shell((across * 1.16, across * 1.16, across * 1.16), 8, 108)
+            .turned(rotation("x", face.heavy_lids * 40))
+            .moved(place)
+        )
         under = shell((across * 1.14, across * 1.14, across * 1.14), -100, -38).moved(place)
         socket = ellipsoid((across * 1.5, across * 0.8, across * 1.5)).moved(place + [0, across * 0.22, 0])
         brow = box((across * 1.15, across * 0.2, across * 0.2), across * 0.06).turned(rotation("y", sign * 6))
@@ -101,14 +127,21 @@ class Builder:
             Part(f"eye_{side}", ball.bound(f"eye_{side}"), "plain", (0.72, 0.7, 0.66)),
             Part(f"iris_{side}", iris.bound(f"eye_{side}"), "plain", face.iris),
             Part(f"lid_{side}", lid.bound(f"lid_{side}"), "clay", face.skin),
-            Part(f"under_{side}", merged([under.bound("head"), socket.bound("head")]), "clay", (dark[0], dark[1], dark[2])),
+            Part(
+                f"under_{side}",
+                merged([under.bound("head"), socket.bound("head")]),
+                "clay",
+                (dark[0], dark[1], dark[2]),
+            ),
             Part(f"brow_{side}", brow.bound(f"brow_{side}"), "hair", face.brows),
         ]
 
     def _limb(self, joints: tuple[str, str, str], radii: tuple[float, float, float], thick: float = 1.0) -> Mesh:
         """A tube over three joints, bending softly at the middle one."""
         top, middle, bottom = (self.rest[joint] for joint in joints)
-        places = [top + (middle - top) * t for t in np.linspace(0, 1, 7)] + [middle + (bottom - middle) * t for t in np.linspace(0, 1, 7)[1:]]
+        places = [top + (middle - top) * t for t in np.linspace(0, 1, 7)] + [
+            middle + (bottom - middle) * t for t in np.linspace(0, 1, 7)[1:]
+        ]
         widths = np.interp(np.linspace(0, 1, 13), [0, 0.5, 1], radii) * thick
         limb = tube([list(place) for place in places], [float(width) for width in widths], 16)
         return limb.weighted(self._between(limb.points, joints[0], joints[1], float(middle[2]), float(widths[6]) * 2.2))
@@ -141,13 +174,19 @@ class Builder:
             length = size * (1.15, 1.3, 1.22, 0.95)[number]
             start = knuckles + [0, across, 0]
             finger = tube(
-                [start + [0, 0, size * 0.1], start + [0, -0.02 * size, -length * 0.5], start + [-sign * 0.06 * size, -0.04 * size, -length]],
+                [
+                    start + [0, 0, size * 0.1],
+                    start + [0, -0.02 * size, -length * 0.5],
+                    start + [-sign * 0.06 * size, -0.04 * size, -length],
+                ],
                 [size * 0.11, size * 0.1, size * 0.065],
                 8,
             )
             meshes.append(finger.bound(f"fingers_{side}"))
         tip = thumb + [-sign * size * 0.05, -size * 0.25, -size * 0.5]
-        meshes.append(tube([thumb, (thumb + tip) / 2, tip], [size * 0.14, size * 0.12, size * 0.08], 8).bound(f"thumb_{side}"))
+        meshes.append(
+            tube([thumb, (thumb + tip) / 2, tip], [size * 0.14, size * 0.12, size * 0.08], 8).bound(f"thumb_{side}")
+        )
         return meshes
 
     def _legs(self) -> list[Part]:
@@ -161,11 +200,22 @@ class Builder:
             ankle = self.rest[f"foot_{side}"]
             size = shoe.size * self.file.proportions.feet * self.height
             sole = max(float(ankle[2]), 0.02)
-            foot = ellipsoid((size * 0.062, size * 0.15, sole * 1.9)).moved([ankle[0], ankle[1] - size * 0.035, sole * 0.93])
-            shaft = lathe([(wide * 0.95, 0), (wide * 1.0, sole * 2.2), (wide * 1.12, sole * 2.3), (wide * 1.05, sole * 2.4)], 14)
+            foot = ellipsoid((size * 0.062, size * 0.15, sole * 1.9)).moved(
+                [ankle[0], ankle[1] - size * 0.035, sole * 0.93]
+            )
+            shaft = lathe(
+                [(wide * 0.95, 0), (wide * 1.0, sole * 2.2), (wide * 1.12, sole * 2.3), (wide * 1.05, sole * 2.4)], 14
+            )
             shaft = shaft.moved([ankle[0], ankle[1], sole * 0.6])
             parts.append(Part(f"leg_{side}", limb, leg.material, leg.color))
-            parts.append(Part(f"boot_{side}", merged([foot.bound(f"foot_{side}"), shaft.bound(f"shin_{side}")]), shoe.material, shoe.color))
+            parts.append(
+                Part(
+                    f"boot_{side}",
+                    merged([foot.bound(f"foot_{side}"), shaft.bound(f"shin_{side}")]),
+                    shoe.material,
+                    shoe.color,
+                )
+            )
         return parts
 
     def _torso(self) -> list[Part]:
@@ -175,7 +225,14 @@ class Builder:
         low, high = float(hips[2]) - 0.03 * self.height, float(neck[2])
         profile = np.linspace(0, 1, 12)
         radii = np.interp(profile, [0, 0.2, 0.42, 0.75, 0.92, 1], [0.9, 0.8, 0.62, 0.95, 0.85, 0.28]) * shoulder
-        body = lathe([(0.0, low), *((float(r), low + (high - low) * float(t)) for r, t in zip(radii, profile, strict=True)), (0.0, high)], 24)
+        body = lathe(
+            [
+                (0.0, low),
+                *((float(r), low + (high - low) * float(t)) for r, t in zip(radii, profile, strict=True)),
+                (0.0, high),
+            ],
+            24,
+        )
         body = body.scaled((1, 0.68, 1))
         z = body.points[:, 2]
         spine_z, chest_z = float(self.rest["spine"][2]), float(chest[2])
@@ -226,15 +283,31 @@ class Builder:
             return [self._skirt(0.25 * self.height, 0.8 * piece.size).scaled((0.9, 1.06, 1))]
         if piece.kind == "belt":
             z = float(self.rest["spine"][2])
-            return [lathe([(shoulder * 0.74, z - 0.02), (shoulder * 0.77, z), (shoulder * 0.74, z + 0.02)], 28).scaled((1, 0.8, 1)).bound("spine")]
+            return [
+                lathe([(shoulder * 0.74, z - 0.02), (shoulder * 0.77, z), (shoulder * 0.74, z + 0.02)], 28)
+                .scaled((1, 0.8, 1))
+                .bound("spine")
+            ]
         if piece.kind == "collar":
             rise = tall * 0.34 * piece.size
-            ring = lathe([(shoulder * 0.46, neck - rise * 0.35), (shoulder * 0.36, neck), (shoulder * 0.4, neck + rise * 0.5), (shoulder * 0.52, neck + rise * 0.75)], 30)
-            ring.points[:, 2] += 0.012 * np.sin(14 * np.arctan2(ring.points[:, 1], ring.points[:, 0])) * (ring.points[:, 2] > neck)
+            ring = lathe(
+                [
+                    (shoulder * 0.46, neck - rise * 0.35),
+                    (shoulder * 0.36, neck),
+                    (shoulder * 0.4, neck + rise * 0.5),
+                    (shoulder * 0.52, neck + rise * 0.75),
+                ],
+                30,
+            )
+            ring.points[:, 2] += (
+                0.012 * np.sin(14 * np.arctan2(ring.points[:, 1], ring.points[:, 0])) * (ring.points[:, 2] > neck)
+            )
             return [ring.scaled((1, 0.86, 1)).bound("chest")]
         if piece.kind == "cuffs":
             return [
-                lathe([(self.girth * 0.085, -0.02), (self.girth * 0.08, 0.025)], 16).moved(self.rest[f"hand_{side}"] + [0, 0, 0.02]).bound(f"forearm_{side}")
+                lathe([(self.girth * 0.085, -0.02), (self.girth * 0.08, 0.025)], 16)
+                .moved(self.rest[f"hand_{side}"] + [0, 0, 0.02])
+                .bound(f"forearm_{side}")
                 for side in ("left", "right")
             ]
         if piece.kind == "buttons":
@@ -248,14 +321,30 @@ class Builder:
             ]
         if piece.kind == "scarf":
             turn = np.linspace(0, 2 * np.pi, 25)
-            around = [[0.5 * shoulder * np.cos(a), 0.44 * shoulder * np.sin(a), neck + 0.012 * np.sin(3 * a)] for a in turn]
+            around = [
+                [0.5 * shoulder * np.cos(a), 0.44 * shoulder * np.sin(a), neck + 0.012 * np.sin(3 * a)] for a in turn
+            ]
             ring = tube(around, [0.045 * self.height * piece.size] * 25, 10).bound("chest")
-            side = [[shoulder * 0.2, -shoulder * 0.62, neck], [shoulder * 0.3, -shoulder * 0.78, neck - 0.12 * self.height], [shoulder * 0.26, -shoulder * 0.74, neck - 0.26 * self.height]]
-            tail = tube(side, [0.03 * self.height, 0.045 * self.height, 0.04 * self.height], 10, flat=0.35).bound("chest")
+            fall = [
+                [shoulder * 0.2, -shoulder * 0.62, neck],
+                [shoulder * 0.3, -shoulder * 0.78, neck - 0.12 * self.height],
+                [shoulder * 0.26, -shoulder * 0.74, neck - 0.26 * self.height],
+            ]
+            tail = tube(fall, [0.03 * self.height, 0.045 * self.height, 0.04 * self.height], 10, flat=0.35).bound(
+                "chest"
+            )
             return [ring, tail]
         if piece.kind == "top_hat":
             brim, rise = wide * 0.72 * piece.size, tall * 0.85 * piece.size
-            profile = [(0, 0), (brim, 0), (brim * 1.02, 0.012), (wide * 0.46, 0.03), (wide * 0.42, rise * 0.5), (wide * 0.5, rise), (0, rise * 1.01)]
+            profile = [
+                (0, 0),
+                (brim, 0),
+                (brim * 1.02, 0.012),
+                (wide * 0.46, 0.03),
+                (wide * 0.42, rise * 0.5),
+                (wide * 0.5, rise),
+                (0, rise * 1.01),
+            ]
             hat = lathe(profile, 28, smooth=False).turned(rotation("y", 7)).turned(rotation("x", -5))
             bent = hat.points[:, 2] / rise
             hat.points[:, 0] += 0.1 * wide * np.clip(bent, 0, 1) ** 2
@@ -265,7 +354,9 @@ class Builder:
             if piece.kind == "bob":
                 back = ellipsoid((wide * 1.06, wide * 0.7, tall * 0.9)).moved(head + [0, wide * 0.22, tall * 0.42])
                 return [cap.bound("head"), back.bound("head")]
-            bun = ellipsoid((wide * 0.55 * piece.size, wide * 0.55 * piece.size, tall * 0.5 * piece.size)).moved(head + [0, wide * 0.1, tall * 1.12])
+            bun = ellipsoid((wide * 0.55 * piece.size, wide * 0.55 * piece.size, tall * 0.5 * piece.size)).moved(
+                head + [0, wide * 0.1, tall * 1.12]
+            )
             back = ellipsoid((wide * 0.98, wide * 0.6, tall * 0.75)).moved(head + [0, wide * 0.22, tall * 0.58])
             return [cap.bound("head"), bun.bound("head"), back.bound("head")]
         if piece.kind == "spectacles":
@@ -274,8 +365,8 @@ class Builder:
                 across = wide * 0.17 * self.file.face.eyes
                 turn = np.linspace(0, 2 * np.pi, 21)
                 middle = self.rest[f"eye_{side}"] + [0, -wide * 0.2, 0]
-                ring = [[middle[0] + across * np.cos(a), middle[1], middle[2] + across * np.sin(a)] for a in turn]
-                meshes.append(tube(ring, [0.006 * self.height] * 21, 6).bound("head"))
+                rim: list[Array] = [middle + [across * np.cos(a), 0, across * np.sin(a)] for a in turn]
+                meshes.append(tube(rim, [0.006 * self.height] * 21, 6).bound("head"))
             return meshes
         return []
 
@@ -286,27 +377,55 @@ class Builder:
         size = self.height
         if prop.kind == "lantern":
             at = hold + [0, -0.01 * size, -0.2 * size]
-            cage = [tube([at + [x, y, 0], at + [x * 0.9, y * 0.9, 0.13 * size]], [0.006 * size] * 2, 6) for x in (-0.04 * size, 0.04 * size) for y in (-0.04 * size, 0.04 * size)]
-            base = lathe([(0, -0.015 * size), (0.062 * size, -0.015 * size), (0.062 * size, 0), (0, 0.004)], 4 * 4, smooth=False).moved(at)
-            roof = lathe([(0, 0.13 * size), (0.066 * size, 0.13 * size), (0.02 * size, 0.175 * size), (0, 0.176 * size)], 16, smooth=False).moved(at)
-            ring = tube([at + [0.03 * size * np.cos(a), 0, 0.19 * size + 0.03 * size * np.sin(a)] for a in np.linspace(0, 2 * np.pi, 15)], [0.005 * size] * 15, 6)
+            cage = [
+                tube([at + [x, y, 0], at + [x * 0.9, y * 0.9, 0.13 * size]], [0.006 * size] * 2, 6)
+                for x in (-0.04 * size, 0.04 * size)
+                for y in (-0.04 * size, 0.04 * size)
+            ]
+            base = lathe(
+                [(0, -0.015 * size), (0.062 * size, -0.015 * size), (0.062 * size, 0), (0, 0.004)], 4 * 4, smooth=False
+            ).moved(at)
+            roof = lathe(
+                [(0, 0.13 * size), (0.066 * size, 0.13 * size), (0.02 * size, 0.175 * size), (0, 0.176 * size)],
+                16,
+                smooth=False,
+            ).moved(at)
+            ring = tube(
+                [
+                    at + [0.03 * size * np.cos(a), 0, 0.19 * size + 0.03 * size * np.sin(a)]
+                    for a in np.linspace(0, 2 * np.pi, 15)
+                ],
+                [0.005 * size] * 15,
+                6,
+            )
             flame = ellipsoid((0.05 * size, 0.05 * size, 0.085 * size)).moved(at + [0, 0, 0.06 * size])
             return [
                 Part("lantern", merged([mesh.bound(hand) for mesh in (*cage, base, roof, ring)]), "metal", prop.color),
                 Part("lantern_flame", flame.bound(hand), "plain", (1.0, 0.62, 0.25), prop.glow),
             ]
         if prop.kind == "candle":
-            stick = lathe([(0, 0), (0.02 * size, 0), (0.018 * size, 0.16 * size), (0, 0.16 * size)], 12).moved(hold + [0, -0.02, -0.04 * size])
+            stick = lathe([(0, 0), (0.02 * size, 0), (0.018 * size, 0.16 * size), (0, 0.16 * size)], 12).moved(
+                hold + [0, -0.02, -0.04 * size]
+            )
             flame = ellipsoid((0.02 * size, 0.02 * size, 0.05 * size)).moved(hold + [0, -0.02, 0.15 * size])
             return [
                 Part("candle", stick.bound(hand), "plain", (0.7, 0.66, 0.55)),
                 Part("candle_flame", flame.bound(hand), "plain", (1.0, 0.62, 0.25), prop.glow),
             ]
         if prop.kind == "pen":
-            quill = tube([hold + [0, -0.05, -0.07], hold + [sign * 0.01, 0.03, 0.06], hold + [sign * 0.03, 0.10, 0.2]], [0.002, 0.006, 0.016], 8, flat=0.3)
+            quill = tube(
+                [hold + [0, -0.05, -0.07], hold + [sign * 0.01, 0.03, 0.06], hold + [sign * 0.03, 0.10, 0.2]],
+                [0.002, 0.006, 0.016],
+                8,
+                flat=0.3,
+            )
             return [Part("pen", quill.bound(hand), "plain", (0.75, 0.72, 0.66))]
         flat = {"page": (0.2, 0.003, 0.27), "book": (0.16, 0.035, 0.22)}[prop.kind]
-        leaf = box([value * max(size, 1.0) * 0.85 for value in flat]).turned(rotation("x", 64)).moved(hold + [-sign * 0.03, -0.08 * size, -0.09 * size])
+        leaf = (
+            box([value * max(size, 1.0) * 0.85 for value in flat])
+            .turned(rotation("x", 64))
+            .moved(hold + [-sign * 0.03, -0.08 * size, -0.09 * size])
+        )
         return [Part(prop.kind, leaf.bound(hand), "paper", prop.color)]
 
 
@@ -321,7 +440,9 @@ def author_puppet(
     places = [Gf.Vec3d(*map(float, skeleton.rest[name])) for name in skeleton.names]
     rig.CreateBindTransformsAttr(Vt.Matrix4dArray([Gf.Matrix4d().SetTranslate(place) for place in places]))
     rig.CreateRestTransformsAttr(
-        Vt.Matrix4dArray([Gf.Matrix4d().SetTranslate(Gf.Vec3d(*map(float, skeleton.offset(name)))) for name in skeleton.names])
+        Vt.Matrix4dArray(
+            [Gf.Matrix4d().SetTranslate(Gf.Vec3d(*map(float, skeleton.offset(name)))) for name in skeleton.names]
+        )
     )
     animation = UsdSkel.Animation.Define(stage, f"{path}/Anim")
     animation.CreateJointsAttr(Vt.TokenArray(list(skeleton.paths)))
@@ -332,7 +453,9 @@ def author_puppet(
         # Names are unique in the whole stage: engines that know objects by name alone keep them apart.
         prim = author_mesh(stage, f"{path}/{of}_{part.name}", part.mesh)
         _skin(prim, part.mesh, skeleton.names, path)
-        material = author_material(stage, f"{path}/Materials/{of}_{part.name}_surface", part.material, part.color, textures, part.emission)
+        material = author_material(
+            stage, f"{path}/Materials/{of}_{part.name}_surface", part.material, part.color, textures, part.emission
+        )
         bind(prim, material)
 
 

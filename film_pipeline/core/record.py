@@ -32,7 +32,21 @@ class Event(_Noted):
 
 
 class Lineage(_Noted):
-    kind: Literal["panel", "plate", "pass", "render", "comp", "finish", "proxy", "cut", "master", "set", "puppet", "look", "script"]
+    kind: Literal[
+        "panel",
+        "plate",
+        "pass",
+        "render",
+        "comp",
+        "finish",
+        "proxy",
+        "cut",
+        "master",
+        "set",
+        "puppet",
+        "look",
+        "script",
+    ]
     shot: str
     events: tuple[Event, ...]
 
@@ -70,7 +84,9 @@ class Record(_Noted):
     ticket: str = ""
     references: tuple[Reference, ...] = ()
     signoffs: tuple[Signature, ...] = ()
-    fallback: str = Field(default="", description="why this engine and not the preferred one; empty if it was the preferred")
+    fallback: str = Field(
+        default="", description="why this engine and not the preferred one; empty if it was the preferred"
+    )
     made_at: str = Field(default="", description="UTC, ISO 8601")
     schema_version: int = 1
 
@@ -93,7 +109,9 @@ class Turnover(_Noted):
     version: int
     recipe_sha256: str
     items: tuple[Item, ...]
-    facts: dict[str, Any] = Field(default_factory=dict, description="what later stages and people read: lengths, counts, scores")
+    facts: dict[str, Any] = Field(
+        default_factory=dict, description="what later stages and people read: lengths, counts, scores"
+    )
 
     def of(self, role: str) -> tuple[Item, ...]:
         """The files of one role, in order of frame."""
@@ -104,4 +122,6 @@ class Turnover(_Noted):
         for item in self.items:
             if item.role == role and (frame is None or item.frame == frame):
                 return item
-        raise LookupError(f"{self.shot or 'the film'} has no {role} in {self.stage}" + (f" at frame {frame}" if frame else ""))
+        raise LookupError(
+            f"{self.shot or 'the film'} has no {role} in {self.stage}" + (f" at frame {frame}" if frame else "")
+        )

@@ -39,7 +39,9 @@ def author_set(
             UsdGeom.Imageable(stage.GetPrimAtPath(f"{path}/{piece.name}")).MakeInvisible()
 
 
-def _author_piece(stage: Usd.Stage, path: str, piece: SetPiece, textures: TextureSink, change: PieceChange | None) -> None:
+def _author_piece(
+    stage: Usd.Stage, path: str, piece: SetPiece, textures: TextureSink, change: PieceChange | None
+) -> None:
     UsdGeom.Xform.Define(stage, path)
     for part in build_piece(piece):
         name = f"{piece.name}_{part.name}"

@@ -27,14 +27,20 @@ class SetPiece(FilmFile):
     kind: PieceKind
     at: Vector = (0.0, 0.0, 0.0)
     turn_deg: float = Field(default=0.0, description="counter-clockwise, seen from above")
-    size: Vector | None = Field(default=None, description="width, depth, height in metres; the piece's usual unless given")
+    size: Vector | None = Field(
+        default=None, description="width, depth, height in metres; the piece's usual unless given"
+    )
     color: Vector | None = Field(default=None, description="scene-linear; the piece's usual unless given")
     material: Surface | None = None
     seed: int = 0
     open_deg: float = Field(default=0.0, description="of a door: how far its leaf stands open")
     steps: int = Field(default=12, gt=0, le=200, description="of a staircase")
-    glow: float = Field(default=0.0, ge=0, description="of a lamp, a candle or a window: how strongly it shines by itself")
-    wild: bool = Field(default=False, description="may be taken out when the camera stands behind it, as a wild wall is")
+    glow: float = Field(
+        default=0.0, ge=0, description="of a lamp, a candle or a window: how strongly it shines by itself"
+    )
+    wild: bool = Field(
+        default=False, description="may be taken out when the camera stands behind it, as a wild wall is"
+    )
 
 
 class Mark(FilmFile):
@@ -53,7 +59,9 @@ class SetFile(FilmFile):
     marks: dict[str, Mark] = Field(default_factory=dict)
     lights: dict[str, Light] = Field(default_factory=dict)
     ambient: Vector = (0.004, 0.005, 0.008)
-    model: str = Field(default="", description="a .usd, .usda, .usdc or .usdz in this folder, beside or instead of the pieces")
+    model: str = Field(
+        default="", description="a .usd, .usda, .usdc or .usdz in this folder, beside or instead of the pieces"
+    )
 
     @model_validator(mode="after")
     def _one_name_each(self) -> "SetFile":
@@ -75,7 +83,9 @@ class SetDescription:
     @cached_property
     def sha256(self) -> str:
         model = self.model_file
-        return sha256_of_json({"file": self.file.model_dump(mode="json"), "model": sha256_of_file(model) if model else None})
+        return sha256_of_json(
+            {"file": self.file.model_dump(mode="json"), "model": sha256_of_file(model) if model else None}
+        )
 
     @property
     def model_file(self) -> Path | None:
@@ -91,19 +101,24 @@ def read_set(folder: Path) -> SetDescription:
     set_ = SetDescription(folder.name, read_yaml(path, SetFile), folder)
     model = set_.model_file
     if model is not None:
-        where = {"file": path, "line": line_of(load_yaml(path), ("model",)), "field_name": "model"}
-        if not model.is_file():
-            raise FilmProblem(f"the model {set_.file.model!r} is missing", f"put it into {folder.name}/", **where)
-        _check_model(model, where)
+        refused = _refusal_of(model)
+        if refused is not None:
+            problem, mend = refused
+            line = line_of(load_yaml(path), ("model",))
+            raise FilmProblem(problem, mend, file=path, line=line, field_name="model")
     return set_
 
 
-def _check_model(model: Path, where: dict[str, object]) -> None:
+def _refusal_of(model: Path) -> tuple[str, str] | None:
+    """What is wrong with a set's model and how to mend it; None where nothing is."""
+    if not model.is_file():
+        return f"the model {model.name!r} is missing", f"put it into {model.parent.name}/"
     from pxr import Tf, Usd
 
     try:
         opened = Usd.Stage.Open(str(model))
-    except Tf.ErrorException as error:
-        raise FilmProblem(f"{model.name} is no USD file that can be read", "export it again", **where) from error  # type: ignore[arg-type]
+    except Tf.ErrorException:
+        return f"{model.name} is no USD file that can be read", "export it again"
     if not opened.GetDefaultPrim():
-        raise FilmProblem(f"{model.name} has no default prim", "set its default prim and export it again", **where)  # type: ignore[arg-type]
+        return f"{model.name} has no default prim", "set its default prim and export it again"
+    return None

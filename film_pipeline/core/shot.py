@@ -47,7 +47,9 @@ class PoseKey(FilmFile):
     joints: dict[str, Vector] = Field(
         default_factory=dict, description="joint -> rotation in degrees about x, y, z, added to the pose"
     )
-    face: dict[str, float] = Field(default_factory=dict, description="face shape -> 0..1, such as blink, brow_up, jaw_open")
+    face: dict[str, float] = Field(
+        default_factory=dict, description="face shape -> 0..1, such as blink, brow_up, jaw_open"
+    )
     hands: dict[str, float] = Field(default_factory=dict, description="hand shape -> 0..1, such as grip_left")
     at: Vector | str | None = Field(default=None, description="metres in the set, or the name of a mark")
     facing: float | str | None = Field(
@@ -77,8 +79,22 @@ class CastMember(FilmFile):
 class CameraMove(FilmFile):
     """A move, eased from `from_frame` to `to_frame` (the whole shot unless said)."""
 
-    kind: Literal["push_in", "pull_out", "track_left", "track_right", "crane_up", "crane_down", "pan", "tilt", "roll", "orbit", "zoom"]
-    amount: float = Field(description="metres for push, pull, track and crane; degrees for pan, tilt, roll, orbit; mm for zoom")
+    kind: Literal[
+        "push_in",
+        "pull_out",
+        "track_left",
+        "track_right",
+        "crane_up",
+        "crane_down",
+        "pan",
+        "tilt",
+        "roll",
+        "orbit",
+        "zoom",
+    ]
+    amount: float = Field(
+        description="metres for push, pull, track and crane; degrees for pan, tilt, roll, orbit; mm for zoom"
+    )
     from_frame: Frame | None = None
     to_frame: Frame | None = None
     ease: Literal["linear", "in", "out", "in-out"] = "in-out"
@@ -94,12 +110,17 @@ class CameraSetup(FilmFile):
 
     lens_mm: float = Field(default=35.0, gt=4, lt=1000)
     film_back: FilmBack = FilmBack()
-    angle_deg: float = Field(default=20.0, description="around the subject; 0 is in front of its face, positive to its left")
-    height_m: float | None = Field(default=None, description="of the lens above the floor; eye height of the subject unless given")
+    angle_deg: float = Field(
+        default=20.0, description="around the subject; 0 is in front of its face, positive to its left"
+    )
+    height_m: float | None = Field(
+        default=None, description="of the lens above the floor; eye height of the subject unless given"
+    )
     tilt_deg: float = Field(default=0.0, description="added after framing; positive looks up")
     roll_deg: float = 0.0
     place: tuple[float, float] = Field(
-        default=(0.5, 0.5), description="where the subject's middle stands in the frame, 0..1 from the left and from the top"
+        default=(0.5, 0.5),
+        description="where the subject's middle stands in the frame, 0..1 from the left and from the top",
     )
     position: Vector | None = Field(default=None, description="metres in the set; replaces the framing")
     target: Vector | str | None = Field(default=None, description="metres, or a mark, piece or character")
@@ -119,9 +140,13 @@ class Light(FilmFile):
     size_m: float = Field(default=0.5, gt=0)
     size_y_m: float | None = Field(default=None, gt=0)
     practical: bool = Field(default=False, description="seen in the picture: it glows in comp")
-    follows: str = Field(default="", description="a puppet's joint that carries it, such as pim.hand_left; position is then from the joint")
+    follows: str = Field(
+        default="",
+        description="a puppet's joint that carries it, such as pim.hand_left; position is then from the joint",
+    )
     levels: dict[Frame, float] = Field(
-        default_factory=dict, description="frame -> share of the intensity from that frame on, such as {1073: 0} to put it out"
+        default_factory=dict,
+        description="frame -> share of the intensity from that frame on, such as {1073: 0} to put it out",
     )
 
 
@@ -158,7 +183,9 @@ class Shot(FilmFile):
     cast: tuple[CastMember, ...] = ()
     camera: CameraSetup = CameraSetup()
     light: dict[str, Light] = Field(default_factory=dict)
-    pieces: dict[str, PieceChange] = Field(default_factory=dict, description="changes of the set's pieces for this shot")
+    pieces: dict[str, PieceChange] = Field(
+        default_factory=dict, description="changes of the set's pieces for this shot"
+    )
     look: dict[str, object] = Field(default_factory=dict, description="overrides of look.yaml for this shot")
     prompt: str = Field(default="", description="direction for a generating backend")
     transition: Literal["cut", "fade in", "fade out"] = "cut"

@@ -64,7 +64,7 @@ def _wood(rng: np.random.Generator) -> Picture:
     fibre = gaussian_filter(rng.random((SIZE, SIZE)), (0.6, 14), mode="wrap")
     fibre = (fibre - fibre.min()) / np.ptp(fibre)
     worn = _noise(rng, (5, 4))
-    return 0.45 + 0.28 * rings**2 + 0.22 * fibre + 0.18 * worn - 0.25 * (fibre < 0.3)
+    return np.asarray(0.45 + 0.28 * rings**2 + 0.22 * fibre + 0.18 * worn - 0.25 * (fibre < 0.3))
 
 
 def _cloth(rng: np.random.Generator) -> Picture:
@@ -96,12 +96,13 @@ def _paper(rng: np.random.Generator) -> Picture:
 
 
 def _metal(rng: np.random.Generator) -> Picture:
-    return 0.7 + 0.25 * gaussian_filter(rng.random((SIZE, SIZE)), (10, 0.6), mode="wrap") + 0.2 * _noise(rng, (7, 7)) - 0.1
+    brushed = gaussian_filter(rng.random((SIZE, SIZE)), (10, 0.6), mode="wrap")
+    return np.asarray(0.6 + 0.25 * brushed + 0.2 * _noise(rng, (7, 7)))
 
 
 def _hair(rng: np.random.Generator) -> Picture:
     strands = gaussian_filter(rng.random((SIZE, SIZE)), (30, 0.9), mode="wrap")
-    return 0.5 + 0.5 * (strands - strands.min()) / np.ptp(strands)
+    return np.asarray(0.5 + 0.5 * (strands - strands.min()) / np.ptp(strands))
 
 
 def _plain(rng: np.random.Generator) -> Picture:

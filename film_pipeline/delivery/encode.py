@@ -48,13 +48,17 @@ def _encode(frames: Iterable[Picture], rate: Rate, sound: NDArray[np.float32] | 
             written = _write(container, frames, rate, sound, codec)
         os.replace(partial, path)
     except av.FFmpegError as error:
-        raise FilmProblem(f"{path.name} can't be encoded: {error}", "check the disk and the frame size", file=path) from error
+        raise FilmProblem(
+            f"{path.name} can't be encoded: {error}", "check the disk and the frame size", file=path
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return written
 
 
-def _write(container: Any, frames: Iterable[Picture], rate: Rate, sound: NDArray[np.float32] | None, codec: _Codec) -> int:
+def _write(
+    container: Any, frames: Iterable[Picture], rate: Rate, sound: NDArray[np.float32] | None, codec: _Codec
+) -> int:
     video = container.add_stream(codec.video, rate=rate.fps, options={**codec.options, "threads": "2"})
     video.pix_fmt = codec.pixels
     video.time_base = 1 / rate.fps
@@ -73,8 +77,12 @@ def _write(container: Any, frames: Iterable[Picture], rate: Rate, sound: NDArray
     for picture in frames:
         if count == 0:
             video.height, video.width = picture.shape[:2]
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb48le" if picture.dtype == np.uint16 else "rgb24")
-        frame = frame.reformat(format=codec.pixels, dst_colorspace="ITU709", src_color_range="JPEG", dst_color_range="MPEG")
+        frame = av.VideoFrame.from_ndarray(
+            np.ascontiguousarray(picture), format="rgb48le" if picture.dtype == np.uint16 else "rgb24"
+        )
+        frame = frame.reformat(
+            format=codec.pixels, dst_colorspace="ITU709", src_color_range="JPEG", dst_color_range="MPEG"
+        )
         frame.pts, frame.time_base = count, 1 / rate.fps
         container.mux(video.encode(frame))
         count += 1
@@ -95,7 +103,9 @@ def _sound(container: Any, stream: Any, sound: NDArray[np.float32], first: int, 
         return
     part = np.clip(sound[first:last], -1, 1)
     if stream.codec_context.name == "aac":
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part.T.astype(np.float32)), format="fltp", layout="stereo")
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(part.T.astype(np.float32)), format="fltp", layout="stereo"
+        )
     else:
         whole = np.round(part.astype(np.float64) * (2**31 - 1)).astype(np.int32)
         frame = av.AudioFrame.from_ndarray(whole.reshape(1, -1), format="s32", layout="stereo")

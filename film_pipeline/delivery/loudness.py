@@ -25,7 +25,9 @@ def measure_loudness(samples: Stereo, sample_rate: int) -> Loudness:
     if len(samples) < 0.4 * sample_rate or not np.abs(samples).max() > 0:
         return Loudness(float("-inf"), _decibels(float(np.abs(samples).max()) if len(samples) else 0.0))
     meter = pyloudnorm.Meter(sample_rate)
-    peak = max(float(np.abs(resample_poly(samples[:, side], _OVERSAMPLED, 1)).max()) for side in range(samples.shape[1]))
+    peak = max(
+        float(np.abs(resample_poly(samples[:, side], _OVERSAMPLED, 1)).max()) for side in range(samples.shape[1])
+    )
     return Loudness(float(meter.integrated_loudness(samples.astype(np.float64))), _decibels(peak))
 
 
@@ -48,7 +50,9 @@ def _limited(samples: Stereo, sample_rate: int) -> Stereo:
     from scipy.ndimage import minimum_filter1d, uniform_filter1d
 
     ceiling = 10 ** ((CEILING_DBTP - 0.3) / 20)
-    over = np.maximum.reduce([np.abs(resample_poly(samples[:, side], 4, 1)).reshape(-1, 4).max(axis=1)[: len(samples)] for side in (0, 1)])
+    over = np.maximum.reduce(
+        [np.abs(resample_poly(samples[:, side], 4, 1)).reshape(-1, 4).max(axis=1)[: len(samples)] for side in (0, 1)]
+    )
     gain = np.minimum(1.0, ceiling / np.maximum(over, 1e-9))
     wide = max(3, sample_rate // 200)
     gain = uniform_filter1d(minimum_filter1d(gain, wide), wide)

@@ -71,19 +71,23 @@ def _pictures(container: Any, expected: Expected, report: QcReport) -> None:
         report.faults.append(f"the master runs at {stream.average_rate}, the film at {expected.rate.fps}")
     last: NDArray[np.float32] | None = None
     count = 0
-    for count, frame in enumerate(container.decode(stream), 1):  # noqa: B007
+    for count, frame in enumerate(container.decode(stream), 1):
         small = frame.reformat(width=160, height=90, format="gray").to_ndarray().astype(np.float32)
         if count <= len(expected.pictures):
             _check(count - 1, small, last, expected, report)
             if frame.pts is not None and frame.pts * stream.time_base != (count - 1) / expected.rate.fps:
-                report.faults.append(f"frame {count - 1} plays at {float(frame.pts * stream.time_base):.4f} s, not at its time")
+                report.faults.append(
+                    f"frame {count - 1} plays at {float(frame.pts * stream.time_base):.4f} s, not at its time"
+                )
         last = small
     if count != len(expected.pictures):
         report.faults.append(f"the master has {count} frames, the cut {len(expected.pictures)}")
     report.facts |= {"frames": count, "rate": str(stream.average_rate), "codec": stream.codec_context.name}
 
 
-def _check(place: int, small: NDArray[np.float32], last: NDArray[np.float32] | None, expected: Expected, report: QcReport) -> None:
+def _check(
+    place: int, small: NDArray[np.float32], last: NDArray[np.float32] | None, expected: Expected, report: QcReport
+) -> None:
     inner = small[9:-9, 12:-12]
     if float(np.percentile(inner, 99)) < _BLACK + 16 and not expected.faded[place]:
         report.faults.append(f"frame {place} is black")
@@ -93,7 +97,7 @@ def _check(place: int, small: NDArray[np.float32], last: NDArray[np.float32] | N
         return
     same = float(np.abs(small - last).mean()) < _SAME
     if same and expected.pictures[place] != expected.pictures[place - 1]:
-        # A puppet may move by less than a codec keeps, so this is a note; a frame that is the same file is a fault below.
+        # A puppet may move by less than a codec keeps, so this is a note; the same file again is a fault below.
         report.notes.append(f"frame {place} looks like the one before it")
 
 
@@ -106,7 +110,9 @@ def repeated_pictures(exposures: Iterable[tuple[str, int, str, str]]) -> list[st
     before: tuple[str, int, str, str] | None = None
     for exposure in exposures:
         if before is not None and before[0] == exposure[0] and before[2] == exposure[2] and before[3] != exposure[3]:
-            faults.append(f"{exposure[0]} frame {exposure[1]} repeats frame {before[1]}, and the puppets moved between them")
+            faults.append(
+                f"{exposure[0]} frame {exposure[1]} repeats frame {before[1]}, and the puppets moved between them"
+            )
         before = exposure
     return faults
 
@@ -126,8 +132,16 @@ def _sound(container: Any, expected: Expected, report: QcReport) -> None:
     if not 0 <= len(samples) - expected.sound_samples <= spare:
         report.faults.append(f"the sound is {len(samples)} samples long, the picture {expected.sound_samples}")
     loudness = measure_loudness(samples, expected.sample_rate)
-    report.facts |= {"loudness_lufs": round(loudness.integrated_lufs, 2), "true_peak_dbtp": round(loudness.true_peak_dbtp, 2)}
-    if np.isfinite(loudness.integrated_lufs) and abs(loudness.integrated_lufs - expected.loudness_lufs) > _LOUDNESS_TOLERANCE_LU:
-        report.faults.append(f"the sound is {loudness.integrated_lufs:.1f} LUFS loud, the delivery asks for {expected.loudness_lufs:g}")
+    report.facts |= {
+        "loudness_lufs": round(loudness.integrated_lufs, 2),
+        "true_peak_dbtp": round(loudness.true_peak_dbtp, 2),
+    }
+    if (
+        np.isfinite(loudness.integrated_lufs)
+        and abs(loudness.integrated_lufs - expected.loudness_lufs) > _LOUDNESS_TOLERANCE_LU
+    ):
+        report.faults.append(
+            f"the sound is {loudness.integrated_lufs:.1f} LUFS loud, the delivery asks for {expected.loudness_lufs:g}"
+        )
     if loudness.true_peak_dbtp > CEILING_DBTP + (0.5 if spare else 0.05):
         report.faults.append(f"the sound peaks at {loudness.true_peak_dbtp:.2f} dBTP, above {CEILING_DBTP:g}")

@@ -33,7 +33,9 @@ def composition_ingredients(film: Film, film_shot: FilmShot) -> dict[str, Any]:
     cast = film.cast_of(film_shot)
     set_ = film.set_of(film_shot)
     return {
-        "shot": film_shot.shot.model_dump(mode="json", exclude={"look", "prompt", "notes", "action", "transition", "dialogue"}),
+        "shot": film_shot.shot.model_dump(
+            mode="json", exclude={"look", "prompt", "notes", "action", "transition", "dialogue"}
+        ),
         "scene_light": {name: light.model_dump(mode="json") for name, light in film_shot.scene.light.items()},
         "set": set_.sha256,
         "cast": {name: character.sha256 for name, character in cast.items()},
@@ -213,7 +215,9 @@ def _write_keypoints(job: Job, composition: Composition, lock: str) -> None:
         path = job.bench / f"pose.{frame}.png"
         Image.fromarray(draw_openpose(keypoints, (width, height))).save(path)
         drawings.append(
-            NewFile(path, role="pose", frame=frame, recipe=recipe_for("cameras.pose", 1, lock=lock, frame=frame), **made)
+            NewFile(
+                path, role="pose", frame=frame, recipe=recipe_for("cameras.pose", 1, lock=lock, frame=frame), **made
+            )
         )
     job.keep(*drawings)
 
@@ -224,5 +228,5 @@ CAMERAS = Department(
     needs=("look", "set_characters"),
     recipe=_recipe,
     make=_make,
-    says="The composed shot.usda and its lock; plate, depth, normals and mattes of every unique frame; the pose joints.",
+    says="The composed shot.usda and its lock; plate, depth, normals, mattes and pose of every unique frame.",
 )

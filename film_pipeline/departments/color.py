@@ -56,7 +56,13 @@ def _make(job: Job) -> dict[str, Any]:
     comps = {item.frame: item for item in job.input("vfx").of("vfx") if item.frame is not None}
     recipes: dict[int | None, Recipe] = {
         frame: recipe_for(
-            "color.frame", 1, shot=job.shot, frame=frame, comp=item.sha256, look=look.color_part, settings=_settings(film)
+            "color.frame",
+            1,
+            shot=job.shot,
+            frame=frame,
+            comp=item.sha256,
+            look=look.color_part,
+            settings=_settings(film),
         )
         for frame, item in comps.items()
     }
@@ -95,7 +101,11 @@ def wedge_sheet(film: Film, shot: str, variations: Sequence[str], frame: int | N
     if comps is None:
         raise FilmProblem("the shot has no comp yet", f"film run --shots {shot} --through vfx", shot=shot)
     frames = comps.of("vfx")
-    item = next((item for item in reversed(frames) if (item.frame or 0) <= (frame or item.frame or 0)), frames[0]) if frame else frames[0]
+    item = (
+        next((item for item in reversed(frames) if (item.frame or 0) <= (frame or item.frame or 0)), frames[0])
+        if frame
+        else frames[0]
+    )
     looks = {"as it is": film.look(film_shot)}
     for variation in variations:
         try:
@@ -127,5 +137,5 @@ COLOR = Department(
     needs=("vfx", "cameras", "look"),
     recipe=_recipe,
     make=_make,
-    says="Finished frames: CDL grade through OCIO, grain, vignette and the ragged panel border. Each grade is a version.",
+    says="Finished frames: CDL grade through OCIO, grain, vignette, ragged panel border. Each grade is a version.",
 )

@@ -115,13 +115,20 @@ def _make_master(job: Job) -> dict[str, Any]:
     job.done(done + 2, total)
     if not report.passed:
         more = f", and {len(report.faults) - 1} more" if len(report.faults) > 1 else ""
-        raise FilmProblem(f"the delivery fails its quality control: {report.faults[0]}{more}", "mend the shot and run it again")
+        raise FilmProblem(
+            f"the delivery fails its quality control: {report.faults[0]}{more}", "mend the shot and run it again"
+        )
     _bundle(job, delivery / "provenance.zip")
     _frames_sheet(job, cut, color).save(delivery / "frames.png", compress_level=1)
     job.done(done + 4, total)
     hash_list = write_mhl(delivery, film.author, film.production.title)
     verify_mhl(delivery)
-    roles = {**{name: role for role, name in names.items()}, "qc.txt": "qc", "provenance.zip": "bundle", "frames.png": "frames_sheet"}
+    roles = {
+        **{name: role for role, name in names.items()},
+        "qc.txt": "qc",
+        "provenance.zip": "bundle",
+        "frames.png": "frames_sheet",
+    }
     used = tuple(reference("frame", item) for item in _shown(cut, color))
     shutil.copyfile(hash_list, job.bench / "hashes.mhl")
     for path, role in [*((delivery / name, role) for name, role in roles.items()), (job.bench / "hashes.mhl", "mhl")]:
@@ -154,7 +161,10 @@ def _pictures(job: Job, cut: Cut, color: dict[str, Turnover], before: int, total
 
 def _shown(cut: Cut, color: dict[str, Turnover]) -> list[Item]:
     """Every finished frame that the cut shows, once."""
-    shown = {finished_frame(color[clip.shot], frame).path: finished_frame(color[clip.shot], frame) for _, clip, frame in cut.frames()}
+    shown = {
+        finished_frame(color[clip.shot], frame).path: finished_frame(color[clip.shot], frame)
+        for _, clip, frame in cut.frames()
+    }
     return list(shown.values())
 
 
@@ -184,7 +194,9 @@ def _quality(job: Job, cut: Cut, color: dict[str, Turnover], master: Path, sampl
 
 def _has_its_record(film: Film, item: Item) -> bool:
     record = film.frames.record_at(item.path)
-    return record is not None and record.content_hash_sha256 == item.sha256 and sidecar_of(film.made / item.path).is_file()
+    return (
+        record is not None and record.content_hash_sha256 == item.sha256 and sidecar_of(film.made / item.path).is_file()
+    )
 
 
 def _bundle(job: Job, path: Path) -> None:

@@ -23,7 +23,9 @@ from film_pipeline.stores.filing import file_frames
 WHOLE_FILM = ""
 """The shot of what belongs to the whole film: the cut, the animatic, the master."""
 
-Kind = Literal["panel", "plate", "pass", "render", "comp", "finish", "proxy", "cut", "master", "set", "puppet", "look", "script"]
+Kind = Literal[
+    "panel", "plate", "pass", "render", "comp", "finish", "proxy", "cut", "master", "set", "puppet", "look", "script"
+]
 Progress = Callable[[str, str, int, int], None]
 """Told as work moves: department, shot, done, total."""
 
@@ -133,7 +135,12 @@ class Job:
                 (
                     self.film.media.path_of(record.content_hash_sha256),
                     record.model_copy(
-                        update={"deliverable": Path(place).stem, "version": self.version, "media_path": place, "frame": frame}
+                        update={
+                            "deliverable": Path(place).stem,
+                            "version": self.version,
+                            "media_path": place,
+                            "frame": frame,
+                        }
                     ),
                     place,
                 )
@@ -171,7 +178,9 @@ class Job:
             deliverable=Path(place).stem,
             content_hash_sha256="",
             engine_summary=(new.engine,),
-            license_summary=tuple(dict.fromkeys([new.licence, *(ref.licence for ref in new.references if ref.licence)])),
+            license_summary=tuple(
+                dict.fromkeys([new.licence, *(ref.licence for ref in new.references if ref.licence)])
+            ),
             lineage=Lineage(
                 kind=new.kind,
                 shot=self.shot,

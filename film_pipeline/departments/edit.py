@@ -36,14 +36,18 @@ def film_cut(film: Film, takes: dict[str, str] | None = None) -> Cut:
     """The cut as it stands: the edit that was conformed last, else the first assembly."""
     first = assemble(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()}, takes)
     wanted = film.frames.get_value(_CONFORMED)
-    return recut(first, [(shot, first_frame, last_frame) for shot, first_frame, last_frame in wanted]) if wanted else first
+    return (
+        recut(first, [(shot, first_frame, last_frame) for shot, first_frame, last_frame in wanted]) if wanted else first
+    )
 
 
 def conform_cut(film: Film, edited: Path) -> Cut:
     """Take an edited timeline in as the film's cut from now on. Raises FilmProblem and changes nothing."""
     first = assemble(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()})
     cut = conforming.conform(first, edited)
-    film.frames.set_value(_CONFORMED, [[clip.shot, clip.source.first_frame, clip.source.last_frame] for clip in cut.clips])
+    film.frames.set_value(
+        _CONFORMED, [[clip.shot, clip.source.first_frame, clip.source.last_frame] for clip in cut.clips]
+    )
     return cut
 
 
@@ -101,7 +105,13 @@ def _make(job: Job) -> dict[str, Any]:
     def pictures() -> Iterator[NDArray[np.uint8]]:
         for frame in frames:
             seen = finished_frame(color, frame)
-            yield burn(reel.show(seen), job.shot, frame, film.production.rate.timecode(frame), stage=f"take {job.input('render').version}")
+            yield burn(
+                reel.show(seen),
+                job.shot,
+                frame,
+                film.production.rate.timecode(frame),
+                stage=f"take {job.input('render').version}",
+            )
             job.done(frame - frames.first_frame + 1, len(frames))
 
     proxy = job.bench / "proxy.mp4"
@@ -129,7 +139,15 @@ def _cut_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         title=cut.title,
         fps=cut.rate.label,
         clips=[
-            [clip.shot, clip.take, str(clip.source), str(clip.available), clip.fade_in, clip.fade_out, [[m.frame, m.name] for m in clip.markers]]
+            [
+                clip.shot,
+                clip.take,
+                str(clip.source),
+                str(clip.available),
+                clip.fade_in,
+                clip.fade_out,
+                [[m.frame, m.name] for m in clip.markers],
+            ]
             for clip in cut.clips
         ],
         proxies={name: contents(turnover, "proxy") for name, turnover in upstream.every("edit").items()},

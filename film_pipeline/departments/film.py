@@ -267,4 +267,6 @@ class Film:
     def scenes_without_shots(self) -> Iterator[Scene]:
         """Scenes of the script that nobody has broken down into shots."""
         written = {path.stem for path in (self.root / "shots").glob("*.yaml")}
-        return (scene for scene in self.screenplay.scenes if scene.id not in self.scene_files and scene.id not in written)
+        return (
+            scene for scene in self.screenplay.scenes if scene.id not in self.scene_files and scene.id not in written
+        )

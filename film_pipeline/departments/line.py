@@ -8,7 +8,16 @@ from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Turnover
 from film_pipeline.core.slate import WHOLE_FILM_SLATE, Slate
 from film_pipeline.core.stages import Stage
-from film_pipeline.departments.department import WHOLE_FILM, Department, Job, Progress, Upstream, of_shot, silent, workbench
+from film_pipeline.departments.department import (
+    WHOLE_FILM,
+    Department,
+    Job,
+    Progress,
+    Upstream,
+    of_shot,
+    silent,
+    workbench,
+)
 from film_pipeline.departments.film import Film
 from film_pipeline.stores.filing import file_turnover
 from film_pipeline.stores.leases import claim
@@ -111,7 +120,11 @@ class Line:
         return next((item.path for item in turnover.items if not (made / item.path).is_file()), "")
 
     def work(
-        self, name: str, shots: Iterable[str], progress: Progress = silent, filed: Callable[[Outcome], None] | None = None
+        self,
+        name: str,
+        shots: Iterable[str],
+        progress: Progress = silent,
+        filed: Callable[[Outcome], None] | None = None,
     ) -> list[Outcome]:
         """Bring a department's shots up to date, one after the other.
 

@@ -18,9 +18,7 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
 def _make(job: Job) -> dict[str, Any]:
     look = job.film.look(job.film_shot)
     bible = job.film.root / "look" / "look.yaml"
-    references = (
-        (Reference(role="look", name=bible.name, sha256=sha256_of_file(bible)),) if bible.is_file() else ()
-    )
+    references = (Reference(role="look", name=bible.name, sha256=sha256_of_file(bible)),) if bible.is_file() else ()
     resolved = write_json(job.bench / "look.json", look.model_dump(mode="json"))
     grade = job.bench / "grade.cc"
     grade.write_text(write_cc(look.cdl, job.shot), encoding="utf-8")
@@ -40,5 +38,10 @@ def _make(job: Job) -> dict[str, Any]:
 
 
 LOOK = Department(
-    "look", Stage.LOOK, needs=(), recipe=_recipe, make=_make, says="The look bible, resolved for the shot; its grade as ASC CDL."
+    "look",
+    Stage.LOOK,
+    needs=(),
+    recipe=_recipe,
+    make=_make,
+    says="The look bible, resolved for the shot; its grade as ASC CDL.",
 )

@@ -7,7 +7,15 @@ from film_pipeline.core.generation import FrameOrder
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.stages import Stage
-from film_pipeline.departments.department import Department, Job, NewFile, Upstream, first_of_each, recipe_for, reference
+from film_pipeline.departments.department import (
+    Department,
+    Job,
+    NewFile,
+    Upstream,
+    first_of_each,
+    recipe_for,
+    reference,
+)
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.pictures_of import rendered_size
 
@@ -20,7 +28,11 @@ def _settings(film: Film) -> dict[str, Any]:
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     cameras = upstream.of("cameras", shot)
     return recipe_for(
-        "render", 1, backend=_settings(film), digests=cameras.facts["digests"], look=film.look(film.shot(shot)).render_part
+        "render",
+        1,
+        backend=_settings(film),
+        digests=cameras.facts["digests"],
+        look=film.look(film.shot(shot)).render_part,
     )
 
 
@@ -28,7 +40,9 @@ def _make(job: Job) -> dict[str, Any]:
     film, cameras = job.film, job.input("cameras")
     backend, settings = film.backend, _settings(film)
     if backend.paid:
-        raise FilmProblem(f"{backend.name} costs money and no ticket was given", "have the shot approved", shot=job.shot)
+        raise FilmProblem(
+            f"{backend.name} costs money and no ticket was given", "have the shot approved", shot=job.shot
+        )
     look = film.look(job.film_shot).render_part
     recipes: dict[int | None, Recipe] = {
         int(frame): recipe_for("render.frame", 1, backend=settings, digest=digest, look=look)
@@ -83,7 +97,9 @@ def _make(job: Job) -> dict[str, Any]:
     twins = {frame: recipe for frame, recipe in recipes.items() if frame not in there and frame not in missing}
     landed += len(job.found("render", twins))
     if landed != len(recipes):
-        raise FilmProblem(f"{len(recipes) - landed} frames did not come back from {backend.name}", "run it again", shot=job.shot)
+        raise FilmProblem(
+            f"{len(recipes) - landed} frames did not come back from {backend.name}", "run it again", shot=job.shot
+        )
     return {"take": job.version, "backend": backend.name, "frames": len(recipes), "found": len(there)}
 
 
@@ -95,4 +111,3 @@ RENDER = Department(
     make=_make,
     says="A take: the shot's unique frames from a backend, made inside the composition lock.",
 )
-

@@ -34,7 +34,10 @@ def _shot_list(film: Film) -> list[dict[str, Any]]:
 def _screenplay_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     if not film.shots:
         raise FilmProblem(
-            "the film has no shots yet", "film breakdown proposes some", file=film.root / "shots", others=list(film.problems)
+            "the film has no shots yet",
+            "film breakdown proposes some",
+            file=film.root / "shots",
+            others=list(film.problems),
         )
     return recipe_for("screenplay", 1, script=film.screenplay.sha256, shots=sha256_of_json(_shot_list(film)))
 
@@ -49,7 +52,8 @@ def _make_screenplay(job: Job) -> dict[str, Any]:
             "title": film.production.title,
             "fps": film.production.fps,
             "scenes": [
-                {"scene": scene.id, "heading": scene.heading, "line": scene.first_line} for scene in film.screenplay.scenes
+                {"scene": scene.id, "heading": scene.heading, "line": scene.first_line}
+                for scene in film.screenplay.scenes
             ],
             "shots": shots,
         },
@@ -79,7 +83,10 @@ def _page(film: Film, shot: str) -> dict[str, Any]:
     scene = film.scene(film_shot.scene.scene)
     if scene is None:
         raise FilmProblem(
-            f"{film_shot.scene.scene} is not in the script", "rename the scene file's scene", file=film_shot.source, line=1
+            f"{film_shot.scene.scene} is not in the script",
+            "rename the scene file's scene",
+            file=film_shot.source,
+            line=1,
         )
     return {
         "shot": shot,
@@ -114,5 +121,10 @@ SCREENPLAY = Department(
     says="The script read, and the shot list of the film.",
 )
 SCRIPT = Department(
-    "script", Stage.SCRIPT, needs=(), recipe=_script_recipe, make=_make_script, says="The shot's page of the screenplay."
+    "script",
+    Stage.SCRIPT,
+    needs=(),
+    recipe=_script_recipe,
+    make=_make_script,
+    says="The shot's page of the screenplay.",
 )

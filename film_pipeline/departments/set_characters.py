@@ -13,8 +13,8 @@ from film_pipeline.core.record import Reference
 from film_pipeline.core.set_build import author_set
 from film_pipeline.core.sets import SetDescription
 from film_pipeline.core.stages import Stage
-from film_pipeline.departments.department import Department, Job, NewFile, Upstream, recipe_for, software
 from film_pipeline.departments.cameras import BENCH_DEPTH
+from film_pipeline.departments.department import Department, Job, NewFile, Upstream, recipe_for, software
 from film_pipeline.departments.film import Film
 from film_pipeline.pictures.turnaround import ANGLES, turnaround_sheet
 
@@ -123,7 +123,9 @@ def _make_turnarounds(job: Job) -> dict[str, Any]:
     film, engine = job.film, job.film.scene_engine
     cast = _cast_of_the_film(film)
     for done, (name, character) in enumerate(cast.items(), 1):
-        recipe = recipe_for("turnarounds.sheet", 1, puppet=character.sha256, size=list(TURNAROUND_SIZE), samples=TURNAROUND_SAMPLES)
+        recipe = recipe_for(
+            "turnarounds.sheet", 1, puppet=character.sha256, size=list(TURNAROUND_SIZE), samples=TURNAROUND_SAMPLES
+        )
         role = f"turnaround_{name}"
         if not job.found(role, {None: recipe}):
             stage_file = puppet_stage(job, name, character)
@@ -131,13 +133,20 @@ def _make_turnarounds(job: Job) -> dict[str, Any]:
                 [
                     Image.open(path).convert("RGB")
                     for path in engine.turnaround(
-                        stage_file, job.bench / f"{name}_{surface}", ANGLES, TURNAROUND_SIZE, surface == "clay", TURNAROUND_SAMPLES
+                        stage_file,
+                        job.bench / f"{name}_{surface}",
+                        ANGLES,
+                        TURNAROUND_SIZE,
+                        surface == "clay",
+                        TURNAROUND_SAMPLES,
                     )
                 ]
                 for surface in ("textured", "clay")
             ]
             sheet = job.bench / f"{name}.png"
-            turnaround_sheet(name, character.file.height_m, textured=rows[0], clay=rows[1]).save(sheet, compress_level=1)
+            turnaround_sheet(name, character.file.height_m, textured=rows[0], clay=rows[1]).save(
+                sheet, compress_level=1
+            )
             job.keep(
                 NewFile(
                     sheet,

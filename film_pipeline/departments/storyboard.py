@@ -78,7 +78,9 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         if drawing
         else {"previz": composition_ingredients(film, film_shot), "frames": panel_frames(film, film_shot)}
     )
-    return recipe_for("storyboard", 1, shot=shot, caption=_caption(film, film_shot), size=list(previz_size(film.production)), **source)
+    return recipe_for(
+        "storyboard", 1, shot=shot, caption=_caption(film, film_shot), size=list(previz_size(film.production)), **source
+    )
 
 
 def _make(job: Job) -> dict[str, Any]:
@@ -90,7 +92,9 @@ def _make(job: Job) -> dict[str, Any]:
         with Image.open(drawing) as opened:
             picture = opened.convert("RGB")
     except OSError as error:
-        raise FilmProblem(f"the drawing can't be opened: {error}", "save it again as PNG or JPEG", file=drawing) from error
+        raise FilmProblem(
+            f"the drawing can't be opened: {error}", "save it again as PNG or JPEG", file=drawing
+        ) from error
     first = job.film.exposure_sheet(job.film_shot).unique_frames[0]
     licence = Reference(role="drawing", name=drawing.name, sha256=sha256_of_file(drawing))
     _keep_panel(job, picture, first, "artist", (licence,))
@@ -126,7 +130,12 @@ def _draw_previz(job: Job) -> list[int]:
 
 
 def _keep_panel(
-    job: Job, picture: Image.Image, frame: int, drawn_by: str, references: tuple[Reference, ...], seconds: float | None = None
+    job: Job,
+    picture: Image.Image,
+    frame: int,
+    drawn_by: str,
+    references: tuple[Reference, ...],
+    seconds: float | None = None,
 ) -> None:
     film_shot = job.film_shot
     drawing = job.bench / f"drawing.{frame}.png"

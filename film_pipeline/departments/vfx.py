@@ -34,7 +34,9 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         frames=contents(upstream.of("render", shot), "render"),
         passes=contents(upstream.of("cameras", shot), "passes"),
         look=film.look(film.shot(shot)).vfx_part,
-        exposures=[[exposure.frame, exposure.held_frames] for exposure in film.exposure_sheet(film.shot(shot)).exposures],
+        exposures=[
+            [exposure.frame, exposure.held_frames] for exposure in film.exposure_sheet(film.shot(shot)).exposures
+        ],
         size=list(film.production.resolution),
     )
 
@@ -45,7 +47,10 @@ def _make(job: Job) -> dict[str, Any]:
     render, cameras = job.input("render"), job.input("cameras")
     rendered = {item.frame: item for item in render.of("render")}
     passes = {item.frame: item for item in cameras.of("passes")}
-    comps = {frame: (exposed, drawing) for frame, exposed, drawing in frames_to_comp(look, film.exposure_sheet(job.film_shot))}
+    comps = {
+        frame: (exposed, drawing)
+        for frame, exposed, drawing in frames_to_comp(look, film.exposure_sheet(job.film_shot))
+    }
     recipes: dict[int | None, Recipe] = {
         frame: recipe_for(
             "vfx.frame",
@@ -66,7 +71,9 @@ def _make(job: Job) -> dict[str, Any]:
     job.done(done, len(comps))
     with ThreadPoolExecutor(FINISHERS_AT_ONCE) as pool:
         comping = {
-            frame: pool.submit(_comp_frame, job, look, rendered[comps[frame][0]], passes[comps[frame][0]], frame, comps[frame][1])
+            frame: pool.submit(
+                _comp_frame, job, look, rendered[comps[frame][0]], passes[comps[frame][0]], frame, comps[frame][1]
+            )
             for frame in missing
         }
         for frame, future in comping.items():

@@ -153,7 +153,9 @@ def _start(cut: Cut, shot: str, frame: int | None, rate: int, where: str) -> int
         known = [clip.shot for clip in cut.clips]
         near = difflib.get_close_matches(shot, known, 1) or known[:1]
         raise FilmProblem(
-            f"{where} starts at {shot}, which the cut does not have", f"did you mean {near[0] if near else 'a shot of the cut'}?", field_name=where
+            f"{where} starts at {shot}, which the cut does not have",
+            f"did you mean {near[0] if near else 'a shot of the cut'}?",
+            field_name=where,
         )
     clip = next(clip for clip in cut.clips if clip.shot == shot)
     first = clip.available.first_frame

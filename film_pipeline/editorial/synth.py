@@ -55,13 +55,19 @@ def tick(seconds: float, rate: int, rng: np.random.Generator, pitch: float) -> S
     """A clock: tick and tock, one a second."""
     sound = np.zeros(round(seconds * rate))
     for second in range(int(seconds) + 1):
-        _add(sound, second * rate, _struck(0.06, rate, (pitch, pitch * 2.7, pitch * 4.1), 90) * (1.0 if second % 2 else 0.7))
+        _add(
+            sound,
+            second * rate,
+            _struck(0.06, rate, (pitch, pitch * 2.7, pitch * 4.1), 90) * (1.0 if second % 2 else 0.7),
+        )
     return sound
 
 
 def _struck(seconds: float, rate: int, partials: tuple[float, ...], damping: float) -> Sound:
     t = _time(seconds, rate)
-    return np.asarray(sum(np.sin(2 * np.pi * f * t) * np.exp(-t * damping * (1 + 0.35 * k)) / (1 + k) for k, f in enumerate(partials)))
+    return np.asarray(
+        sum(np.sin(2 * np.pi * f * t) * np.exp(-t * damping * (1 + 0.35 * k)) / (1 + k) for k, f in enumerate(partials))
+    )
 
 
 def _add(sound: Sound, at: int, part: Sound) -> None:

@@ -31,7 +31,9 @@ def to_otio(cut: Cut, media: Mapping[str, str], sound: str | None = None) -> oti
         picture.append(_clip(clip, rate, media.get(clip.shot, "")))
     if sound is not None:
         track = otio.schema.Track("A1", kind=otio.schema.TrackKind.Audio)
-        whole = otio.opentime.TimeRange(otio.opentime.RationalTime(0, rate), otio.opentime.RationalTime(cut.length, rate))
+        whole = otio.opentime.TimeRange(
+            otio.opentime.RationalTime(0, rate), otio.opentime.RationalTime(cut.length, rate)
+        )
         track.append(otio.schema.Clip("mix", otio.schema.ExternalReference(sound, whole), whole))
         timeline.tracks.append(track)
     timeline.metadata[METADATA] = {"resolution": list(cut.resolution), "rate": cut.rate.label, "frames": cut.length}
@@ -45,18 +47,26 @@ def _range(frames: FrameRange, rate: float) -> otio.opentime.TimeRange:
 
 
 def _clip(clip: Clip, rate: float, address: str) -> otio.schema.Clip:
-    reference = otio.schema.ExternalReference(address, _range(clip.available, rate)) if address else otio.schema.MissingReference(
-        available_range=_range(clip.available, rate)
+    reference = (
+        otio.schema.ExternalReference(address, _range(clip.available, rate))
+        if address
+        else otio.schema.MissingReference(available_range=_range(clip.available, rate))
     )
     reference.name = clip.shot
     made = otio.schema.Clip(clip.shot, reference, _range(clip.source, rate))
-    made.metadata[METADATA] = {"shot": clip.shot, "take": clip.take, "handles": [
-        clip.source.first_frame - clip.available.first_frame,
-        clip.available.last_frame - clip.source.last_frame,
-    ]}
+    made.metadata[METADATA] = {
+        "shot": clip.shot,
+        "take": clip.take,
+        "handles": [
+            clip.source.first_frame - clip.available.first_frame,
+            clip.available.last_frame - clip.source.last_frame,
+        ],
+    }
     for marker in clip.markers:
         if marker.frame in clip.source:
-            at = otio.opentime.TimeRange(otio.opentime.RationalTime(marker.frame, rate), otio.opentime.RationalTime(1, rate))
+            at = otio.opentime.TimeRange(
+                otio.opentime.RationalTime(marker.frame, rate), otio.opentime.RationalTime(1, rate)
+            )
             made.markers.append(otio.schema.Marker(marker.name, at, color=marker.color))
     return made
 
@@ -79,7 +89,11 @@ def write_edl(cut: Cut, path: Path) -> None:
         record_out = record + len(clip.source)
         times = " ".join(rate.timecode(frame) for frame in (source_in, source_out, record, record_out))
         lines += [f"{number:03d}  {_reel(clip.shot):8} V     C        {times}", f"* FROM CLIP NAME: {clip.shot}"]
-        lines += [f"* LOC: {rate.timecode(record + m.frame - source_in)} {m.color:7} {m.name}" for m in clip.markers if m.frame in clip.source]
+        lines += [
+            f"* LOC: {rate.timecode(record + m.frame - source_in)} {m.color:7} {m.name}"
+            for m in clip.markers
+            if m.frame in clip.source
+        ]
         record = record_out
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -104,7 +118,9 @@ def write_fcpxml(cut: Cut, media: Mapping[str, str], path: Path) -> None:
     library = xml.SubElement(xml.SubElement(root, "library"), "event", name=cut.title)
     project = xml.SubElement(library, "project", name=cut.title)
     hour = FIRST_RECORD_HOUR * 3600 * rate.timebase
-    sequence = xml.SubElement(project, "sequence", format="r1", duration=_time(cut.length, rate), tcStart=_time(hour, rate), tcFormat="NDF")
+    sequence = xml.SubElement(
+        project, "sequence", format="r1", duration=_time(cut.length, rate), tcStart=_time(hour, rate), tcFormat="NDF"
+    )
     spine = xml.SubElement(sequence, "spine")
     assets: dict[str, str] = {}
     offset = hour
@@ -133,7 +149,9 @@ def write_fcpxml(cut: Cut, media: Mapping[str, str], path: Path) -> None:
         )
         for marker in clip.markers:
             if marker.frame in clip.source:
-                xml.SubElement(event, "marker", start=_time(marker.frame, rate), duration=_time(1, rate), value=marker.name)
+                xml.SubElement(
+                    event, "marker", start=_time(marker.frame, rate), duration=_time(1, rate), value=marker.name
+                )
         offset += len(clip.source)
     xml.indent(root)
     text = xml.tostring(root, encoding="unicode")

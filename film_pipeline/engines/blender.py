@@ -47,7 +47,9 @@ class BlenderEngine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -88,11 +90,16 @@ class BlenderEngine:
                 break
             except _Died as error:
                 if attempt == _TRIES:
-                    raise FilmProblem(f"Blender died {_TRIES} times while it shot {stage.name}: {error}", "look at its log: FILM_BLENDER_LOG=1") from error
+                    raise FilmProblem(
+                        f"Blender died {_TRIES} times while it shot {stage.name}: {error}",
+                        "look at its log: FILM_BLENDER_LOG=1",
+                    ) from error
                 self.restarts += 1
                 log.warning("%s; it is started again for the %d frames that had not landed", error, len(missing))
         if missing:
-            raise FilmProblem(f"Blender said it was done, and frame {min(missing)} is not there", "run it again", file=stage)
+            raise FilmProblem(
+                f"Blender said it was done, and frame {min(missing)} is not there", "run it again", file=stage
+            )
 
     def joints(self, stage: Path, frames: Sequence[int]) -> dict[int, dict[str, dict[str, tuple[float, float, float]]]]:
         found = self._once_more("joints", {"stage": str(stage), "frames": list(frames)})["joints"]
@@ -119,9 +126,13 @@ class BlenderEngine:
         try:
             return self._call(tool, asked)
         except _Died as error:
-            raise FilmProblem(f"Blender died twice over {tool}: {error}", "look at its log: FILM_BLENDER_LOG=1") from error
+            raise FilmProblem(
+                f"Blender died twice over {tool}: {error}", "look at its log: FILM_BLENDER_LOG=1"
+            ) from error
 
-    def _call(self, tool: str, asked: dict[str, Any], on_frame: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+    def _call(
+        self, tool: str, asked: dict[str, Any], on_frame: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
         """Call a tool, and hear of each frame in the caller's own thread. Raises FilmProblem or _Died."""
         portal, client = self._connected()
         heard: queue.Queue[dict[str, Any] | None] = queue.Queue()

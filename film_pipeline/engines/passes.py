@@ -69,13 +69,19 @@ def _read(path: Path) -> tuple[Floats, list[str], dict[str, str]]:
         pixels = file.read_image(0, 0, 0, spec.nchannels, "float")
         if pixels is None:
             raise FilmProblem(f"the picture is not whole: {file.geterror().strip()}", "render it again", file=path)
-        header = {attribute.name: str(attribute.value) for attribute in spec.extra_attribs if attribute.name.startswith("cryptomatte")}
+        header = {
+            attribute.name: str(attribute.value)
+            for attribute in spec.extra_attribs
+            if attribute.name.startswith("cryptomatte")
+        }
         return np.asarray(pixels, np.float32), list(spec.channelnames), header
     finally:
         file.close()
 
 
-def _mattes(pixels: Floats, names: list[str], header: dict[str, str], identities: Mapping[str, str]) -> dict[str, Floats]:
+def _mattes(
+    pixels: Floats, names: list[str], header: dict[str, str], identities: Mapping[str, str]
+) -> dict[str, Floats]:
     """Cryptomatte decoded: coverage by identity, summed over the identity's objects."""
     manifest = next((json.loads(value) for key, value in header.items() if key.endswith("/manifest")), {})
     ranks: list[tuple[int, int]] = []
@@ -87,7 +93,11 @@ def _mattes(pixels: Floats, names: list[str], header: dict[str, str], identities
     object_of = {int(code, 16): name for name, code in manifest.items()}
     found: dict[str, Floats] = {}
     for code_place, share_place in ranks:
-        codes = pixels[..., code_place].view(np.uint32) if pixels.flags.c_contiguous else np.ascontiguousarray(pixels[..., code_place]).view(np.uint32)
+        codes = (
+            pixels[..., code_place].view(np.uint32)
+            if pixels.flags.c_contiguous
+            else np.ascontiguousarray(pixels[..., code_place]).view(np.uint32)
+        )
         share = pixels[..., share_place]
         for code in np.unique(codes):
             name = object_of.get(int(code))

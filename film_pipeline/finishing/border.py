@@ -122,7 +122,7 @@ def _strokes(border: Border, key: int, sides: _Sides, half: Plane, soft: float) 
 def _sway(key: int, length: int, unit: float) -> Plane:
     slow = smooth(key, (length, 1), 190 * unit, 2)[0]
     fine = smooth(key + 5, (length, 1), 16 * unit, 3)[0]
-    return 0.42 * slow + 0.13 * fine
+    return np.asarray(0.42 * slow + 0.13 * fine, dtype=np.float32)
 
 
 def _paper(border: Border, shot: str, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -135,9 +135,9 @@ def _paper(border: Border, shot: str, size: tuple[int, int]) -> NDArray[np.float
 
 def _edge(distance: Plane, soft: float) -> Plane:
     """1 inside (positive), 0 outside, with one soft pixel between."""
-    return np.clip(distance / soft + 0.5, 0, 1)
+    return np.asarray(np.clip(distance / soft + 0.5, 0, 1), dtype=np.float32)
 
 
 def _display(color: tuple[float, float, float]) -> NDArray[np.float32]:
     """A scene-linear colour as it is printed: paper and ink do not pass the film's tone curve."""
-    return np.clip(np.array(color, np.float32), 0, 1) ** np.float32(1 / 2.4)
+    return np.asarray(np.clip(np.array(color, np.float32), 0, 1) ** np.float32(1 / 2.4), dtype=np.float32)

@@ -105,8 +105,12 @@ def _monochrome(linear: Picture, monochrome: Monochrome) -> Picture:
     tint = tint / max(float(tint @ _LUMA), 1e-6)
     # Elementwise, not a matrix product: a product's sums may change with the number of threads.
     luma = linear[..., 0] * _LUMA[0] + linear[..., 1] * _LUMA[1] + linear[..., 2] * _LUMA[2]
-    away = monochrome.amount * (1 - monochrome.keep_warm * warmth(linear, monochrome.warm_from, monochrome.warm_to))
-    return np.asarray(linear + away[..., None] * (luma[..., None] * tint - linear), dtype=np.float32)
+    warm = warmth(linear, monochrome.warm_from, monochrome.warm_to)
+    # A lamp's light is bright, and bright light bleaches in a film's tone curve: the boost gives its colour back.
+    more = 1 + warm * np.float32(monochrome.warm_boost - 1)
+    colored = np.maximum(luma[..., None] + more[..., None] * (linear - luma[..., None]), np.minimum(linear, 0))
+    away = monochrome.amount * (1 - monochrome.keep_warm * warm)
+    return np.asarray(colored + away[..., None] * (luma[..., None] * tint - colored), dtype=np.float32)
 
 
 def warmth(linear: Picture, warm_from: float, warm_to: float) -> Picture:

@@ -34,7 +34,7 @@ def breaks(
     near = np.where(depth < FAR_M, 1 / np.maximum(depth, 1e-3), 0).astype(np.float32)
     ends = np.zeros_like(near)
     folds = np.zeros_like(near)
-    there = largest(np.abs(normal)) > 0.1
+    there = (largest(np.abs(normal)) > 0.1).astype(np.float32)
     least = np.float32(1 - math.cos(math.radians(normal_threshold_deg)))
     identity = _identities(mattes, depth.shape)
     for axis in (0, 1):
@@ -47,7 +47,7 @@ def breaks(
             first, second = _halves(normal[..., part], axis)
             facing += first * second
         first_there, second_there = _halves(there, axis)
-        _mark(folds, axis, np.where(first_there & second_there, _ramp(1 - facing, float(least)), 0))
+        _mark(folds, axis, first_there * second_there * _ramp(1 - facing, float(least)))
         if identity is not None:
             first_id, second_id = _halves(identity, axis)
             _mark(ends, axis, (first_id != second_id).astype(np.float32))
@@ -93,7 +93,7 @@ def _field(marks: Plane, sigma: float) -> NDArray[np.float32]:
     """(h, w, 3): the softened marks, and their slopes to the right and down."""
     soft = ndimage.gaussian_filter(marks, sigma, truncate=3.0)
     down, across = np.gradient(soft)
-    return np.stack([soft, across, down], axis=-1).astype(np.float32)
+    return np.asarray(np.stack([soft, across, down], axis=-1), dtype=np.float32)
 
 
 def _identities(mattes: Mapping[str, Plane], shape: tuple[int, ...]) -> NDArray[np.int16] | None:
@@ -111,7 +111,7 @@ def _identities(mattes: Mapping[str, Plane], shape: tuple[int, ...]) -> NDArray[
 
 
 def _ramp(value: Plane, threshold: float) -> Plane:
-    return np.clip(value / np.float32(threshold) - 1, 0, 1)
+    return np.asarray(np.clip(value / np.float32(threshold) - 1, 0, 1), dtype=np.float32)
 
 
 def _cut(plane: Plane, axis: int, place: str) -> Plane:

@@ -124,4 +124,4 @@ def _lit(
             center, radius, _ = _SPHERES[name]
             shadow = _hit_sphere(point + normal * 1e-3, towards, np.array(center), radius)
             lit = np.where(shadow < 1, 0, lit)
-    return lit
+    return np.asarray(lit)

@@ -41,7 +41,7 @@ def _label(text: str, size: int) -> Bytes:
 
 def _put(picture: Bytes, label: Bytes, x: int, bottom: int) -> None:
     height, width = picture.shape[:2]
-    tall, wide = label.shape
+    tall = label.shape[0]
     x, y = max(0, x), max(0, bottom - tall)
     seen = label[: height - y, : width - x]
     under = picture[y : y + seen.shape[0], x : x + seen.shape[1]]

@@ -77,5 +77,8 @@ def _resized(layer: Floats, size: tuple[int, int]) -> Floats:
     if layer.shape[1::-1] == size:
         return np.asarray(layer, np.float32)
     planes = layer[..., None] if layer.ndim == 2 else layer
-    resized = [np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., k])).resize(size, Image.Resampling.BILINEAR)) for k in range(planes.shape[-1])]
+    resized = [
+        np.asarray(Image.fromarray(np.ascontiguousarray(planes[..., k])).resize(size, Image.Resampling.BILINEAR))
+        for k in range(planes.shape[-1])
+    ]
     return np.asarray(resized[0] if layer.ndim == 2 else np.stack(resized, axis=-1), np.float32)

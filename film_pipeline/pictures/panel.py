@@ -42,7 +42,14 @@ def panel(
     draw.text((margin, top), slate, font=face(22, slate), fill=INK)
     timing = f"{length} fr  {rate.timecode(length)}"
     draw.text((margin + PANEL_WIDTH - measure(timing, 16), top + 5), timing, font=face(16, timing), fill=INK)
-    facts = " · ".join([size, f"{lens_mm:g} mm", *(move.kind.replace("_", " ") for move in moves), "drawn" if drawn_by == "artist" else drawn_by])
+    facts = " · ".join(
+        [
+            size,
+            f"{lens_mm:g} mm",
+            *(move.kind.replace("_", " ") for move in moves),
+            "drawn" if drawn_by == "artist" else drawn_by,
+        ]
+    )
     draw.text((margin + measure(slate, 22) + 16, top + 5), facts, font=face(16, facts), fill=(110, 104, 96))
     y = top + 34
     y += set_lines(sheet, (margin, y), action, 17, PANEL_WIDTH, 2, INK) if action else 0
@@ -83,7 +90,13 @@ def _arrow(drawing: Image.Image, kind: str, number: int) -> None:
         _line_with_head(draw, (width * x0, height * y0 - inset), (width * x1, height * y1 - inset))
         return
     reach = height * 0.36 - inset
-    draw.arc((middle[0] - reach * 1.5, middle[1] - reach, middle[0] + reach * 1.5, middle[1] + reach), 200, 340, fill=PENCIL, width=4)
+    draw.arc(
+        (middle[0] - reach * 1.5, middle[1] - reach, middle[0] + reach * 1.5, middle[1] + reach),
+        200,
+        340,
+        fill=PENCIL,
+        width=4,
+    )
     end = (middle[0] + reach * 1.5 * math.cos(math.radians(340)), middle[1] + reach * math.sin(math.radians(340)))
     _line_with_head(draw, (end[0] - 6, end[1] - 14), end)
 

@@ -38,7 +38,11 @@ def _draw(draw: ImageDraw.ImageDraw, keypoints: Mapping[str, NDArray[np.float64]
         for number, (first, second) in enumerate(LIMBS):
             ends = points[[first, second], :2]
             if np.isfinite(ends).all() and points[[first, second], 2].any():
-                draw.line([tuple(end) for end in ends], fill=tuple(value * 6 // 10 for value in _hue(number, len(LIMBS))), width=wide * 2)
+                draw.line(
+                    [tuple(end) for end in ends],
+                    fill=tuple(value * 6 // 10 for value in _hue(number, len(LIMBS))),
+                    width=wide * 2,
+                )
         for number, (x, y, visible) in enumerate(points):
             if visible and np.isfinite([x, y]).all():
                 draw.ellipse((x - wide, y - wide, x + wide, y + wide), fill=_hue(number, len(points)))

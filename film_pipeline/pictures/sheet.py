@@ -28,7 +28,10 @@ def contact_sheet(panels: Sequence[Image.Image], title: str, subtitle: str, colu
         for place, picture in enumerate(panels[number * a_page : (number + 1) * a_page]):
             x = _MARGIN + (place % columns) * (cell_w + 20)
             y = _HEAD + (place // columns) * (cell_h + 16)
-            page.paste(picture.resize((cell_w, round(cell_w * picture.height / picture.width)), Image.Resampling.LANCZOS), (x, y))
+            page.paste(
+                picture.resize((cell_w, round(cell_w * picture.height / picture.width)), Image.Resampling.LANCZOS),
+                (x, y),
+            )
         pages.append(page)
     return pages
 
@@ -61,7 +64,12 @@ def grid(
     images: Sequence[Image.Image], labels: Sequence[str], columns: int, title: str, cell_width: int = 480
 ) -> Image.Image:
     """Pictures side by side under a title, each with its label."""
-    cells = [image.convert("RGB").resize((cell_width, round(cell_width * image.height / image.width)), Image.Resampling.LANCZOS) for image in images]
+    cells = [
+        image.convert("RGB").resize(
+            (cell_width, round(cell_width * image.height / image.width)), Image.Resampling.LANCZOS
+        )
+        for image in images
+    ]
     tall = max(cell.height for cell in cells) + 34
     rows = -(-len(cells) // columns)
     sheet = Image.new("RGB", (columns * (cell_width + 12) + 12, _HEAD + rows * (tall + 8) + 12), PAPER)

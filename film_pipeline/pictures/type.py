@@ -20,7 +20,9 @@ def font(size: int, text_sample: str = "") -> Font:
 
     Where the system has none, the built-in one is used and a warning names the characters that will be missing.
     """
-    foreign = "".join(sorted({letter for letter in text_sample if ord(letter) >= _LATIN_ENDS and letter not in "–—‘’“”…•"}))
+    foreign = "".join(
+        sorted({letter for letter in text_sample if ord(letter) >= _LATIN_ENDS and letter not in "–—‘’“”…•"})
+    )
     if foreign:
         path = _system_font(foreign)
         if path is not None:
@@ -37,7 +39,9 @@ def _system_font(letters: str) -> Path | None:
         return None
     query = ":charset=" + " ".join(f"{ord(letter):x}" for letter in letters[:16])
     found = subprocess.run([match, query, "file"], capture_output=True, text=True, timeout=20, check=False)
-    files = sorted(line.rstrip(": ") for line in found.stdout.splitlines() if line.rstrip(": ").endswith((".ttf", ".otf", ".ttc")))
+    files = sorted(
+        line.rstrip(": ") for line in found.stdout.splitlines() if line.rstrip(": ").endswith((".ttf", ".otf", ".ttc"))
+    )
     return Path(files[0]) if files else None
 
 

@@ -12,7 +12,6 @@ from film_pipeline.departments.film import Film
 from film_pipeline.departments.line import Line
 from film_pipeline.departments.roster import DEPARTMENTS
 
-
 _WATCHERS: list[Progress] = []
 
 
@@ -44,7 +43,7 @@ class FilmResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "FilmResource":
-        """FILM_PRODUCTION names the production's folder (the current folder unless set), FILM_REVIEW_URL the review app."""
+        """FILM_PRODUCTION names the production's folder (else the current one), FILM_REVIEW_URL the review app."""
         return cls(
             production=environment.get("FILM_PRODUCTION", ""),
             review_url=environment.get("FILM_REVIEW_URL", REVIEW_URL),

@@ -21,9 +21,18 @@ def read_cues(path: Path) -> dict[str, Any]:
     try:
         stage = Usd.Stage.Open(str(path))
     except Tf.ErrorException as error:
-        raise StageUnreadable(f"{path} is no USD stage that can be read: {str(error).splitlines()[-1].strip()}") from error
+        raise StageUnreadable(
+            f"{path} is no USD stage that can be read: {str(error).splitlines()[-1].strip()}"
+        ) from error
     frames = _frames(stage)
-    cues: dict[str, Any] = {"camera": {}, "lights": {}, "glow": {}, "no_shadow": [], "identities": {}, "ambient": [0.01] * 3}
+    cues: dict[str, Any] = {
+        "camera": {},
+        "lights": {},
+        "glow": {},
+        "no_shadow": [],
+        "identities": {},
+        "ambient": [0.01] * 3,
+    }
     root = stage.GetDefaultPrim()
     if not root:
         raise StageUnreadable(f"{path} has no default prim")
@@ -89,7 +98,10 @@ def _camera(camera: UsdGeom.Camera, frame: int) -> dict[str, Any]:
 def _light(prim: Usd.Prim, kind: str, frames: list[int]) -> dict[str, Any]:
     light = UsdLux.LightAPI(prim)
     size = {
-        "rect": lambda: [float(prim.GetAttribute("inputs:width").Get()), float(prim.GetAttribute("inputs:height").Get())],
+        "rect": lambda: [
+            float(prim.GetAttribute("inputs:width").Get()),
+            float(prim.GetAttribute("inputs:height").Get()),
+        ],
         "disk": lambda: [2 * float(prim.GetAttribute("inputs:radius").Get())],
         "sphere": lambda: [2 * float(prim.GetAttribute("inputs:radius").Get())],
         "distant": lambda: [float(prim.GetAttribute("inputs:angle").Get())],

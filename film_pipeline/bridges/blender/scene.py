@@ -52,7 +52,9 @@ def _prepare(cues: dict) -> None:
     film.collection.objects.link(camera)
     film.camera = camera
     for name, light in cues["lights"].items():
-        made = bpy.data.lights.new(f"light_{name}", {"rect": "AREA", "disk": "AREA", "sphere": "POINT", "distant": "SUN"}[light["kind"]])
+        made = bpy.data.lights.new(
+            f"light_{name}", {"rect": "AREA", "disk": "AREA", "sphere": "POINT", "distant": "SUN"}[light["kind"]]
+        )
         made.color = light["color"]
         if light["kind"] == "rect":
             made.shape, made.size, made.size_y = "RECTANGLE", light["size"][0], light["size"][1]

@@ -85,7 +85,16 @@ class Bridge:
         self.worker = WorkerProcess()
 
     def tools(self) -> list[Any]:
-        return [self.engine, self.build_set, self.pose, self.render_plate, self.passes, self.joints, self.export_glb, self.turnaround]
+        return [
+            self.engine,
+            self.build_set,
+            self.pose,
+            self.render_plate,
+            self.passes,
+            self.joints,
+            self.export_glb,
+            self.turnaround,
+        ]
 
     async def engine(self) -> Engine:
         """Name and version of the program, started if it was not."""
@@ -132,12 +141,19 @@ class Bridge:
         }
         return Pictures(**await self._ask("turnaround", asked, ctx, angles))
 
-    async def _shoot(self, stage: str, frames: dict[str, str], settings: Settings, passes: bool, ctx: Context[Any]) -> Shot:
+    async def _shoot(
+        self, stage: str, frames: dict[str, str], settings: Settings, passes: bool, ctx: Context[Any]
+    ) -> Shot:
         cues = self._cues(stage)
         missing = sorted(set(frames) - set(cues["camera"]), key=int)
         if missing:
             raise ToolError(f"{stage} has no camera at frame {missing[0]}: its frames are {', '.join(cues['camera'])}")
-        asked = {"stage": stage, "cues": cues, "frames": frames, "settings": {**settings.model_dump(), "passes": passes}}
+        asked = {
+            "stage": stage,
+            "cues": cues,
+            "frames": frames,
+            "settings": {**settings.model_dump(), "passes": passes},
+        }
         shot = await self._ask("shoot", asked, ctx, len(frames))
         return Shot(**shot, restarts=self.worker.restarts)
 
@@ -153,7 +169,9 @@ class Bridge:
         except BlenderMissing as error:
             raise ToolError(str(error)) from error
 
-    async def _ask(self, do: str, asked: dict[str, Any], ctx: Context[Any] | None = None, total: int | None = None) -> dict[str, Any]:
+    async def _ask(
+        self, do: str, asked: dict[str, Any], ctx: Context[Any] | None = None, total: int | None = None
+    ) -> dict[str, Any]:
         done = 0
 
         async def tell(told: dict[str, Any]) -> None:
@@ -181,7 +199,9 @@ def blender_server() -> MCPServer:
         finally:
             await bridge.worker.close()
 
-    server = MCPServer("film-blender", version=__version__, instructions=__doc__, lifespan=while_serving, log_level="WARNING")
+    server = MCPServer(
+        "film-blender", version=__version__, instructions=__doc__, lifespan=while_serving, log_level="WARNING"
+    )
     for tool in bridge.tools():
         server.add_tool(tool, name=tool.__name__)
     return server
@@ -189,7 +209,9 @@ def blender_server() -> MCPServer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--http", type=int, metavar="PORT", help="serve streamable HTTP on this port of the loopback address")
+    parser.add_argument(
+        "--http", type=int, metavar="PORT", help="serve streamable HTTP on this port of the loopback address"
+    )
     port = parser.parse_args().http
     if port is None:
         blender_server().run("stdio")

@@ -52,7 +52,11 @@ def blender_python() -> Path:
 def probe(python: Path) -> str:
     """What keeps Blender from starting, found out in a process of its own; empty where nothing does."""
     told = subprocess.run(
-        [str(python), "-c", "import bpy, os; os._exit(0)"], capture_output=True, text=True, timeout=START_TIMEOUT_S, check=False
+        [str(python), "-c", "import bpy, os; os._exit(0)"],
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT_S,
+        check=False,
     )
     if told.returncode == 0:
         return ""
@@ -140,7 +144,9 @@ class WorkerProcess:
             await process.wait()
             raise WorkerDied(f"Blender ended (status {process.returncode})") from error
 
-    async def _answer(self, process: asyncio.subprocess.Process, number: int, progress: Progress | None) -> dict[str, Any]:
+    async def _answer(
+        self, process: asyncio.subprocess.Process, number: int, progress: Progress | None
+    ) -> dict[str, Any]:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             message = json.loads(line)
