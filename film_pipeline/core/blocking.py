@@ -1,6 +1,7 @@
 """Blocking: where each puppet stands, which way it faces and what it does, at every unique frame."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from film_pipeline.core.set_build import changed
 from film_pipeline.core.set_pieces import build_piece
 from film_pipeline.core.sets import SetDescription
 from film_pipeline.core.shot import CastMember, Light, Shot
+
+
+_IN_PLACE_M = 0.25
 
 
 class Blocking:
@@ -44,8 +48,21 @@ class Blocking:
         low, high = self._piece_bounds(what)
         return np.asarray((low + high) / 2)
 
+    def performing(self, name: str, frames: Sequence[int]) -> Subject:
+        """A puppet or a piece as an operator frames it for a whole shot: as it stands at the first frame, with room for
+        as high as it rises while it stays in its place."""
+        subject = self.subject(name, frames[0])
+        if name not in self.members:
+            return subject
+        began = self.roots[name][frames[0]][:3, 3]
+        staying = [frame for frame in frames if np.linalg.norm(self.roots[name][frame][:3, 3] - began) < _IN_PLACE_M]
+        character = self.cast[name]
+        crowns = [character.landmarks(self.poses[name][frame], self.roots[name][frame])["crown"] for frame in staying]
+        highest = max(crowns, key=lambda crown: float(crown[2]))
+        return replace(subject, landmarks={**subject.landmarks, "crown": highest})
+
     def subject(self, name: str, frame: int) -> Subject:
-        """A puppet or a piece as the camera frames it."""
+        """A puppet or a piece as it stands at a frame."""
         if name in self.members:
             root = self.roots[name][frame]
             character = self.cast[name]

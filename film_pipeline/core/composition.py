@@ -214,7 +214,7 @@ def _new_stage(production: Production, sheet: ExposureSheet) -> Usd.Stage:
 
 def _cameras(shot: Shot, blocking: Blocking, sheet: ExposureSheet, aspect: float) -> dict[int, CameraFrame]:
     setup, first = shot.camera, sheet.unique_frames[0]
-    subjects = [blocking.subject(name, first) for name in shot.subjects]
+    subjects = [blocking.performing(name, sheet.unique_frames) for name in shot.subjects]
     if setup.position is not None:
         target = blocking.place(setup.target, first) if setup.target is not None else None
         if target is None:

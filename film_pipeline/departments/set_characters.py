@@ -71,11 +71,11 @@ def _keep_puppet(job: Job, name: str, character: Character) -> None:
     _keep_model(job, path, f"puppet_{name}", "puppet", recipe, made_from)
 
 
-def puppet_stage(job: Job, name: str, character: Character) -> Path:
-    """The puppet alone, at rest, as a USD file on the bench."""
+def puppet_stage(job: Job, name: str, character: Character, props: tuple[str, ...] | None = None) -> Path:
+    """The puppet alone, at rest, as a USD file on the bench. props: the kinds that are out; all unless given."""
     path = job.bench / f"{name}.usda"
     stage = _new_stage(path, "Shot")
-    author_puppet(stage, f"/Shot/Cast/{name}", character, job.film.textures(BENCH_DEPTH))
+    author_puppet(stage, f"/Shot/Cast/{name}", character, job.film.textures(BENCH_DEPTH), props)
     stage.GetRootLayer().Save()
     return path
 
@@ -112,7 +112,7 @@ def _cast_of_the_film(film: Film) -> dict[str, Character]:
 def _turnarounds_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "turnarounds",
-        1,
+        2,
         cast={name: character.sha256 for name, character in _cast_of_the_film(film).items()},
         size=list(TURNAROUND_SIZE),
         samples=TURNAROUND_SAMPLES,
@@ -124,11 +124,11 @@ def _make_turnarounds(job: Job) -> dict[str, Any]:
     cast = _cast_of_the_film(film)
     for done, (name, character) in enumerate(cast.items(), 1):
         recipe = recipe_for(
-            "turnarounds.sheet", 1, puppet=character.sha256, size=list(TURNAROUND_SIZE), samples=TURNAROUND_SAMPLES
+            "turnarounds.sheet", 2, puppet=character.sha256, size=list(TURNAROUND_SIZE), samples=TURNAROUND_SAMPLES
         )
         role = f"turnaround_{name}"
         if not job.found(role, {None: recipe}):
-            stage_file = puppet_stage(job, name, character)
+            stage_file = puppet_stage(job, name, character, props=())
             rows = [
                 [
                     Image.open(path).convert("RGB")
