@@ -15,7 +15,6 @@ from film_pipeline.core.set_pieces import build_piece
 from film_pipeline.core.sets import SetDescription
 from film_pipeline.core.shot import CastMember, Light, Shot
 
-
 _IN_PLACE_M = 0.25
 
 
