@@ -1,0 +1,205 @@
+"""Generating frames on engines that take orders: what is ordered, what comes back, what a backend must be able to do.
+
+The free renderer of core/generation.py is called and waited for; these backends are sent jobs and asked for news. Every
+order needs a ticket of the ledger, whether it costs money or only a licence.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from film_pipeline.core.gate import Covered, Gate, Ticket, Work
+from film_pipeline.core.generation import Quote
+from film_pipeline.core.recipe import Recipe
+
+Purpose = Literal["frame", "hero", "look pass"]
+GuideRole = Literal["plate", "pose", "depth", "normal", "character", "set", "look", "frame"]
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file that a model is made of. sha256 is empty where nobody has measured it."""
+
+    name: str
+    folder: str
+    licence: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What makes the pixels, and under which licence. commercial: whether the licence lets the film be sold."""
+
+    name: str
+    files: tuple[ModelFile, ...]
+    licence: str
+    commercial: bool
+
+    @property
+    def said(self) -> str:
+        """As it is signed: name and licence."""
+        return f"{self.name} ({self.licence})"
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A picture that guides the generation, by content. Its place in the order is its number in the prompt, from 1."""
+
+    role: GuideRole
+    name: str
+    path: Path
+    sha256: str
+    licence: str = "own work"
+
+
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA that carries the look."""
+
+    name: str
+    strength: float
+    licence: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class FrameWork:
+    """One frame to be generated: everything that decides its pixels but the backend.
+
+    frame: None for a hero still that stands for no frame. Sizes in pixels. seed below 2**63.
+    """
+
+    shot: str
+    work: Work
+    take: int
+    frame: int | None
+    purpose: Purpose
+    prompt: str
+    negative: str
+    guides: tuple[Guide, ...]
+    width: int
+    height: int
+    seed: int
+    covered: Covered
+    lora: Lora | None = None
+    note: Mapping[str, Any] = field(default_factory=dict)
+    """What goes into the picture's own metadata: slate, recipe."""
+
+
+class Progress(StrEnum):
+    """How a job stands at the provider."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    GONE = "gone"
+    """The provider surely does not have it and it cost nothing more: it may be ordered again."""
+    UNKNOWN = "unknown"
+    """The provider no longer answers for it, and it may have been paid for: a person decides."""
+
+
+@dataclass(frozen=True)
+class News:
+    """What a provider says of one job. progress 0..1. charged_usd: None while it is not known."""
+
+    provider_id: str
+    state: Progress
+    progress: float = 0.0
+    error: str = ""
+    retryable: bool = False
+    charged_usd: Decimal | None = None
+    seconds: float | None = None
+    worker: str = ""
+    preview: bytes = b""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A picture brought home, as the provider gave it: not yet looked at."""
+
+    path: Path
+    seconds: float | None
+    charged_usd: Decimal | None
+    estimated: bool = False
+    """Whether the charge is our own reckoning and not the provider's word."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Health:
+    """Whether a backend takes orders now. slots: how many more it can work on at once. why: what keeps it from it."""
+
+    ready: bool
+    slots: int
+    queued: int = 0
+    warm_models: frozenset[str] = frozenset()
+    why: str = ""
+
+
+class SubmitFailed(Exception):
+    """The order was not accepted, and surely costs nothing. retry_after_s: 0 where it makes no sense to try again."""
+
+    def __init__(self, said: str, retry_after_s: float = 0.0, spill: bool = False) -> None:
+        super().__init__(said)
+        self.retry_after_s, self.spill = retry_after_s, spill
+        """spill: this backend can't (no capacity, no balance); another one may."""
+
+
+class SubmitUncertain(Exception):
+    """The order may have been accepted: the connection broke before the answer. It must not be sent again."""
+
+
+class GeneratingBackend(Protocol):
+    """A place that takes orders for frames.
+
+    All methods that talk to the provider are coroutines. None of them retries an order by itself.
+    """
+
+    name: str
+    provider: str
+    paid: bool
+
+    def model(self, purpose: Purpose) -> Model:
+        """What it would make such a picture with."""
+
+    def recipe(self, work: FrameWork) -> Recipe:
+        """All that decides the pixels, the backend's own part (graph, model, steps) too. Same work, same recipe."""
+
+    def quote(self, frames: int, size: tuple[int, int], purpose: Purpose = "frame") -> Quote:
+        """From known prices; unknown where they are not known."""
+
+    def software(self) -> str:
+        """Name and version of what makes the pixels, as far as the provider says."""
+
+    async def health(self) -> Health:
+        """How the provider is. Never raises for a provider that is away: that is `ready=False` and why."""
+
+    async def submit(self, gate: Gate, ticket: Ticket, work: FrameWork) -> str:
+        """Pass the gate, read the credential, send the order. Returns the provider's id.
+
+        An order that the provider has already under this ticket is found, not sent again, where the provider can tell.
+        Raises GateLocked, SubmitFailed or SubmitUncertain.
+        """
+
+    async def find(self, ticket: Ticket) -> str | None:
+        """Whether the provider has an order under this ticket: its id, or None where it surely has not.
+
+        Raises SubmitUncertain where the provider can't tell.
+        """
+
+    async def news(self, provider_ids: Sequence[str], timeout_s: float) -> list[News]:
+        """News of these jobs, as soon as there is any or when the time is over. Jobs without news are left out."""
+
+    async def fetch(self, provider_id: str, into: Path) -> Fetched:
+        """Bring the finished picture home into the folder. Raises FilmProblem where there is none to be had."""
+
+    async def cancel(self, provider_id: str) -> bool:
+        """Ask the provider to stop this one job and no other. Whether it will."""
+
+    async def close(self) -> None:
+        """Let go of connections. Orders go on at the provider."""
