@@ -19,7 +19,9 @@ from film_pipeline.departments.roster import DEPARTMENTS
 if TYPE_CHECKING:
     import dagster as dg
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+_HERE = Path(__file__).resolve().parent
+DAGSTER_SETTINGS = next(path for path in (_HERE.parent / "dagster.yaml", _HERE / "dagster.yaml") if path.is_file())
+"""In a checkout it lies at the top; an installed package carries it inside."""
 
 
 @dataclass
@@ -174,9 +176,8 @@ def dagster_home(film: Film) -> Path:
     """The production's own Dagster instance, with the settings of this software."""
     home = film.made / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    settings = REPOSITORY / "dagster.yaml"
-    if settings.is_file() and not (home / "dagster.yaml").exists():
-        shutil.copyfile(settings, home / "dagster.yaml")
+    if not (home / "dagster.yaml").exists():
+        shutil.copyfile(DAGSTER_SETTINGS, home / "dagster.yaml")
     return home
 
 

@@ -55,8 +55,9 @@ def new_production(folder: Path, script: Path | None) -> Path:
 
 
 def _begin_from(root: Path, script: Path) -> None:
-    for path in (root / "shots").glob("*.yaml"):
-        path.unlink()
+    for folder in ("shots", "cast", "sets"):
+        shutil.rmtree(root / folder)
+        (root / folder).mkdir()
     (root / "script.fountain").unlink()
     shutil.copyfile(script, root / f"script{script.suffix.lower()}")
     _set_fields(root / PRODUCTION_FILE, {"script": f"script{script.suffix.lower()}"})
