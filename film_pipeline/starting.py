@@ -146,5 +146,5 @@ def _plain_set(title: str, setting: str) -> str:
 def reindexed(film: Film) -> Rebuilt:
     """The index rebuilt from the records beside the files, and the lineage published anew."""
     rebuilt = rebuild(film.made, film.frames)
-    publish(film.frames, film.made / "warehouse")
+    publish(film.frames, film.warehouse)
     return rebuilt

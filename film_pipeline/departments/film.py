@@ -79,6 +79,11 @@ class Film:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def warehouse(self) -> Path:
+        """Where the lineage is published for DuckDB."""
+        return self.made / "warehouse"
+
     def close(self) -> None:
         """Stop the engines that were started."""
         self._open_engines.close()

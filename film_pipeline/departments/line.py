@@ -65,6 +65,8 @@ class Line:
 
     film: Film
     departments: Mapping[str, Department]
+    changed: bool = False
+    """Whether anything was turned over, so that the published lineage is behind."""
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
     _latest: dict[tuple[str, str], Turnover] | None = None
 
@@ -190,6 +192,7 @@ class Line:
         return turnover, True
 
     def _made(self, department: Department, shot: str, turnover: Turnover) -> None:
+        self.changed = True
         self._newest()[department.name, shot] = turnover
         downstream = {department.name}
         for other in self.departments.values():

@@ -11,6 +11,7 @@ from film_pipeline.departments.department import Progress
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.line import Line
 from film_pipeline.departments.roster import DEPARTMENTS
+from film_pipeline.stores.warehouse import publish
 
 _WATCHERS: list[Progress] = []
 
@@ -63,6 +64,9 @@ class FilmResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         self._line = None
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        if self._line is not None:
-            self._line.film.close()
-            self._line = None
+        line, self._line = self._line, None
+        if line is None:
+            return
+        line.film.close()
+        if line.changed:
+            publish(line.film.frames, line.film.warehouse)

@@ -1,0 +1,16 @@
+"""The `film` command."""
+
+import logging
+import sys
+
+from film_pipeline.cli import making, post, provenance, writing
+from film_pipeline.cli.telling import app
+
+COMMANDS = (making, writing, provenance, post)
+"""The modules that the commands stand in; importing one adds its commands to `film`."""
+
+
+def main() -> None:
+    """Exit status 0: done. 1: the film has a problem, named. 2: wrong use."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    app()
