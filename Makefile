@@ -5,7 +5,9 @@ SAMPLE := productions/the-unwritten-page
 
 .PHONY: setup demo studio test lint bench faults docs clean
 
-setup: .venv/.ready .venv-blender/.ready
+# Both at once: one waits for the network while the other unpacks.
+setup:
+	@$(MAKE) --no-print-directory -j2 .venv/.ready .venv-blender/.ready
 
 .venv/.ready: requirements.lock pyproject.toml
 	@echo "== making .venv (the film's own Python)"

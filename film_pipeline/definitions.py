@@ -17,6 +17,7 @@ from film_pipeline.assets import (
     vfx,
 )
 from film_pipeline.resources.film import FilmResource
+from film_pipeline.sensors.reaper import lost_runs
 from film_pipeline.sensors.slates import new_shots
 
 STAGES = (script, storyboard, look, set_characters, cameras, render, vfx, color, edit, deliver)
@@ -26,7 +27,7 @@ defs = dg.Definitions(
     jobs=[
         dg.define_asset_job("whole_film", selection=dg.AssetSelection.all(), description="Every stage of every shot.")
     ],
-    sensors=[new_shots],
+    sensors=[new_shots, lost_runs],
     resources={"film": FilmResource.from_environment(os.environ)},
     executor=dg.in_process_executor,
 )

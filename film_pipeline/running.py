@@ -127,8 +127,10 @@ def _launch(
 ) -> None:
     from film_pipeline.definitions import defs
     from film_pipeline.resources.film import watching
+    from film_pipeline.sensors.reaper import reap
     from film_pipeline.sensors.slates import register_shots
 
+    reap(instance, film.frames)
     register_shots(instance, list(film.shots))
     order = instance.get_dynamic_partitions("shots")
     job = defs.get_job_def("whole_film")

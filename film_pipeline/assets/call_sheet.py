@@ -27,6 +27,7 @@ def stage_asset(department: str, **more: Any) -> Any:
         name=department,
         group_name=desk.stage.value,
         description=desk.says,
+        code_version=desk.code_version,
         deps=list(desk.needs),
         partitions_def=None if desk.whole_film else SHOTS,
         backfill_policy=None if desk.whole_film else dg.BackfillPolicy.single_run(),

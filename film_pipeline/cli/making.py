@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -86,10 +87,10 @@ def status(production: Where = None, as_json: AsJson = False) -> None:
 
 
 def _print_states(title: str, rows: list[dict[str, Any]]) -> None:
-    table = Table(title=title, title_justify="left")
-    table.add_column("Shot")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("Shot", no_wrap=True)
     for stage in Stage:
-        table.add_column(stage.heading, justify="center")
+        table.add_column(stage.heading, justify="center", overflow="fold")
     for row in rows:
         cells = [row["stages"][stage.value] for stage in Stage]
         table.add_row(row["shot"], *(_MARKS[cell["state"]].format(cell["version"] or "") for cell in cells))

@@ -77,7 +77,6 @@ def _pass_settings(film: Film) -> dict[str, Any]:
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "cameras",
-        1,
         composition=composition_ingredients(film, film.shot(shot)),
         passes=_pass_settings(film),
         look=upstream.of("look", shot).facts["look_sha256"],
@@ -98,7 +97,7 @@ def _make(job: Job) -> dict[str, Any]:
             kind="set",
             engine="usd",
             software=software(),
-            recipe=recipe_for("cameras.composition", 1, lock=lock, digests=digests),
+            recipe=recipe_for("cameras.composition", lock=lock, digests=digests),
             references=_made_from(job),
             composition_lock=lock,
         )
@@ -132,10 +131,10 @@ def _shoot_passes(job: Job, composition: Composition, digests: dict[str, str], l
     settings = _pass_settings(film)
     frames = composition.sheet.unique_frames
     passes: dict[int | None, Recipe] = {
-        frame: recipe_for("cameras.passes", 1, digest=digests[str(frame)], settings=settings) for frame in frames
+        frame: recipe_for("cameras.passes", digest=digests[str(frame)], settings=settings) for frame in frames
     }
     plates: dict[int | None, Recipe] = {
-        frame: recipe_for("cameras.plate", 1, digest=digests[str(frame)], settings=settings) for frame in frames
+        frame: recipe_for("cameras.plate", digest=digests[str(frame)], settings=settings) for frame in frames
     }
     there = job.found("passes", passes) & job.found("plate", plates)
     missing = first_of_each(passes, there)
@@ -208,16 +207,14 @@ def _write_keypoints(job: Job, composition: Composition, lock: str) -> None:
         },
     }
     made: dict[str, Any] = {"kind": "plate", "engine": "usd", "software": software(), "composition_lock": lock}
-    recipe = recipe_for("cameras.pose", 1, lock=lock, size=[width, height])
+    recipe = recipe_for("cameras.pose", lock=lock, size=[width, height])
     job.keep(NewFile(write_json(job.bench / "pose.json", document), role="keypoints", recipe=recipe, **made))
     drawings = []
     for frame, keypoints in by_frame.items():
         path = job.bench / f"pose.{frame}.png"
         Image.fromarray(draw_openpose(keypoints, (width, height))).save(path)
         drawings.append(
-            NewFile(
-                path, role="pose", frame=frame, recipe=recipe_for("cameras.pose", 1, lock=lock, frame=frame), **made
-            )
+            NewFile(path, role="pose", frame=frame, recipe=recipe_for("cameras.pose", lock=lock, frame=frame), **made)
         )
     job.keep(*drawings)
 

@@ -43,7 +43,6 @@ def _settings(film: Film) -> dict[str, Any]:
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "color",
-        1,
         frames=contents(upstream.of("vfx", shot), "vfx"),
         look=film.look(film.shot(shot)).color_part,
         settings=_settings(film),
@@ -57,7 +56,6 @@ def _make(job: Job) -> dict[str, Any]:
     recipes: dict[int | None, Recipe] = {
         frame: recipe_for(
             "color.frame",
-            1,
             shot=job.shot,
             frame=frame,
             comp=item.sha256,
@@ -83,6 +81,7 @@ def _make(job: Job) -> dict[str, Any]:
                     recipe=recipes[frame],
                     frame=frame,
                     references=(reference("frame", comps[frame]),),
+                    continues=comps[frame],
                     composition_lock=job.upstream.of("cameras", job.shot).facts["lock"],
                 )
             )

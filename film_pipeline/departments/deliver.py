@@ -41,7 +41,6 @@ _STEPS = 6
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "deliver",
-        1,
         frames=contents(upstream.of("color", shot), "color"),
         lock=upstream.of("cameras", shot).facts["lock"],
         take=upstream.of("render", shot).version,
@@ -90,7 +89,6 @@ def _engines(film: Film, item: Item) -> tuple[str, ...]:
 def _master_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "master",
-        1,
         cut=contents(upstream.of("cut"), "timeline"),
         frames={name: contents(turnover, "color") for name, turnover in upstream.every("color").items()},
         sound=sound_ingredients(film),
@@ -139,7 +137,7 @@ def _make_master(job: Job) -> dict[str, Any]:
                 kind="master",
                 engine="delivery",
                 software=software(),
-                recipe=recipe_for("master.file", 1, role=role, of=job.recipe.sha256),
+                recipe=recipe_for("master.file", role=role, of=job.recipe.sha256),
                 references=used if role in ("review", "prores") else (),
             )
         )

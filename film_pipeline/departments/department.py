@@ -17,6 +17,7 @@ from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Event, Item, Lineage, Record, Reference, Turnover
 from film_pipeline.core.slate import WHOLE_FILM_SLATE, Slate
 from film_pipeline.core.stages import Stage
+from film_pipeline.departments.codes import CODES
 from film_pipeline.departments.film import Film, FilmShot
 from film_pipeline.stores.filing import file_frames
 
@@ -64,6 +65,10 @@ class Department:
     whole_film: bool = False
     says: str = ""
 
+    @property
+    def code_version(self) -> str:
+        return str(CODES[self.name])
+
 
 @dataclass(frozen=True)
 class NewFile:
@@ -86,6 +91,8 @@ class NewFile:
     fallback: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     extension: str = ""
+    continues: Item | None = None
+    """The frame that this is a further state of: its events and licences go on in this file's record."""
 
 
 @dataclass
@@ -174,29 +181,24 @@ class Job:
 
     def _record(self, new: NewFile) -> Record:
         place = self._place_of(new)
+        before = self._before(new)
+        licences = [*(before.license_summary if before else ()), new.licence, *(ref.licence for ref in new.references)]
+        event = Event(
+            engine=new.engine,
+            provider=new.provider,
+            software=new.software,
+            author=self.film.author,
+            cost_usd=new.cost_usd,
+            seconds=None if new.seconds is None else round(new.seconds, 3),
+            started_at=utc_now(),
+            detail=dict(new.detail),
+        )
         return Record(
             deliverable=Path(place).stem,
             content_hash_sha256="",
-            engine_summary=(new.engine,),
-            license_summary=tuple(
-                dict.fromkeys([new.licence, *(ref.licence for ref in new.references if ref.licence)])
-            ),
-            lineage=Lineage(
-                kind=new.kind,
-                shot=self.shot,
-                events=(
-                    Event(
-                        engine=new.engine,
-                        provider=new.provider,
-                        software=new.software,
-                        author=self.film.author,
-                        cost_usd=new.cost_usd,
-                        seconds=None if new.seconds is None else round(new.seconds, 3),
-                        started_at=utc_now(),
-                        detail=dict(new.detail),
-                    ),
-                ),
-            ),
+            engine_summary=tuple(dict.fromkeys([*(before.engine_summary if before else ()), new.engine])),
+            license_summary=tuple(dict.fromkeys(licence for licence in licences if licence)),
+            lineage=Lineage(kind=new.kind, shot=self.shot, events=(*(before.lineage.events if before else ()), event)),
             stage=self.department.name,
             version=self.version,
             frame=new.frame,
@@ -211,6 +213,14 @@ class Job:
             fallback=new.fallback,
             made_at=utc_now(),
         )
+
+    def _before(self, new: NewFile) -> Record | None:
+        if new.continues is None:
+            return None
+        record = self.film.frames.record_at(new.continues.path)
+        if record is None:
+            raise FilmProblem(f"{new.continues.path} has no record", "film reindex", shot=self.shot)
+        return record
 
 
 @contextmanager
@@ -248,9 +258,9 @@ def contents(turnover: Turnover, *roles: str) -> dict[str, str]:
     }
 
 
-def recipe_for(department: str, code: int, **ingredients: Any) -> Recipe:
-    """A department's recipe. `code` is raised by whoever changes what the department makes from the same inputs."""
-    return Recipe({"department": department, "code": code, **ingredients})
+def recipe_for(made: str, **ingredients: Any) -> Recipe:
+    """The recipe of what a department makes. made: the department, or one of its kinds of file, such as vfx.frame."""
+    return Recipe({"department": made, "code": CODES[made.partition(".")[0]], **ingredients})
 
 
 def software() -> str:

@@ -24,6 +24,7 @@ from film_pipeline.departments.department import (
     software,
 )
 from film_pipeline.departments.film import Film
+from film_pipeline.departments.pictures_of import proxy_size
 from film_pipeline.departments.sound import mixed_sound, sound_ingredients
 from film_pipeline.editorial import conform as conforming
 from film_pipeline.editorial.timeline import write_edl, write_fcpxml, write_otio
@@ -65,14 +66,18 @@ def finished_frame(turnover: Turnover, frame: int) -> Item:
 class Reel:
     """Finished frames read from disk, each once for as long as it is held."""
 
-    def __init__(self, film: Film) -> None:
-        self._film = film
+    def __init__(self, film: Film, size: tuple[int, int] | None = None) -> None:
+        """size: width and height to show them at; as they are unless given."""
+        self._film, self._size = film, size
         self._path, self._picture = "", np.zeros((0, 0, 3), np.uint8)
 
     def show(self, item: Item) -> NDArray[np.uint8]:
         if item.path != self._path:
             self._path = item.path
-            self._picture = np.asarray(Image.open(self._film.made / item.path).convert("RGB"))
+            picture = Image.open(self._film.made / item.path).convert("RGB")
+            if self._size not in (None, picture.size):
+                picture = picture.resize(self._size, Image.Resampling.LANCZOS)
+            self._picture = np.asarray(picture)
         return self._picture
 
 
@@ -88,10 +93,10 @@ def cut_frames(film: Film, cut: Cut, color: dict[str, Turnover]) -> Iterator[tup
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "edit",
-        1,
         frames=contents(upstream.of("color", shot), "color"),
         length=film.shot(shot).shot.length,
         fps=film.production.fps,
+        size=list(proxy_size(film.production)),
         take=upstream.of("render", shot).version,
     )
 
@@ -100,7 +105,7 @@ def _make(job: Job) -> dict[str, Any]:
     """The shot's own film, as long as the shot, with its burn-in: what an editing room loads."""
     film, color = job.film, job.input("color")
     frames = job.film_shot.shot.frames
-    reel = Reel(film)
+    reel = Reel(film, proxy_size(film.production))
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
         for frame in frames:
@@ -135,7 +140,6 @@ def _cut_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     cut = film_cut(film, _takes(upstream))
     return recipe_for(
         "cut",
-        1,
         title=cut.title,
         fps=cut.rate.label,
         clips=[
@@ -188,7 +192,7 @@ def _make_cut(job: Job) -> dict[str, Any]:
                 kind="cut",
                 engine="editorial",
                 software=software(),
-                recipe=recipe_for("cut.file", 1, role=role, of=job.recipe.sha256),
+                recipe=recipe_for("cut.file", role=role, of=job.recipe.sha256),
                 references=used,
             )
         )

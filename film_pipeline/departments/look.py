@@ -12,7 +12,7 @@ from film_pipeline.departments.papers import write_json
 
 
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
-    return recipe_for("look", 1, look=film.look(film.shot(shot)).sha256)
+    return recipe_for("look", look=film.look(film.shot(shot)).sha256)
 
 
 def _make(job: Job) -> dict[str, Any]:

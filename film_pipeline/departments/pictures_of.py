@@ -11,6 +11,15 @@ def rendered_size(production: Production) -> tuple[int, int]:
 
 def previz_size(production: Production) -> tuple[int, int]:
     """Width and height of the previz that panels are drawn from: 640 wide at the most, in the picture's own shape."""
+    return _at_most(640, production)
+
+
+def proxy_size(production: Production) -> tuple[int, int]:
+    """Width and height of the films that editing and review load: 960 wide at the most."""
+    return _at_most(960, production)
+
+
+def _at_most(wide: int, production: Production) -> tuple[int, int]:
     width, height = production.resolution
-    scale = min(1.0, 640 / width)
+    scale = min(1.0, wide / width)
     return 2 * round(width * scale / 2), 2 * round(height * scale / 2)

@@ -29,7 +29,6 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     cameras = upstream.of("cameras", shot)
     return recipe_for(
         "render",
-        1,
         backend=_settings(film),
         digests=cameras.facts["digests"],
         look=film.look(film.shot(shot)).render_part,
@@ -45,7 +44,7 @@ def _make(job: Job) -> dict[str, Any]:
         )
     look = film.look(job.film_shot).render_part
     recipes: dict[int | None, Recipe] = {
-        int(frame): recipe_for("render.frame", 1, backend=settings, digest=digest, look=look)
+        int(frame): recipe_for("render.frame", backend=settings, digest=digest, look=look)
         for frame, digest in cameras.facts["digests"].items()
     }
     composition = cameras.one("composition")

@@ -39,7 +39,7 @@ def _screenplay_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
             file=film.root / "shots",
             others=list(film.problems),
         )
-    return recipe_for("screenplay", 1, script=film.screenplay.sha256, shots=sha256_of_json(_shot_list(film)))
+    return recipe_for("screenplay", script=film.screenplay.sha256, shots=sha256_of_json(_shot_list(film)))
 
 
 def _make_screenplay(job: Job) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _page(film: Film, shot: str) -> dict[str, Any]:
 
 
 def _script_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
-    return recipe_for("script", 1, page=_page(film, shot))
+    return recipe_for("script", page=_page(film, shot))
 
 
 def _make_script(job: Job) -> dict[str, Any]:

@@ -35,7 +35,6 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     film_shot = film.shot(shot)
     return recipe_for(
         "set_characters",
-        1,
         set=film.set_of(film_shot).sha256,
         cast={name: character.sha256 for name, character in film.cast_of(film_shot).items()},
     )
@@ -52,7 +51,7 @@ def _make(job: Job) -> dict[str, Any]:
 
 
 def _keep_set(job: Job, set_: SetDescription, name: str) -> None:
-    recipes: dict[int | None, Recipe] = {None: recipe_for("set_characters.set", 1, set=set_.sha256)}
+    recipes: dict[int | None, Recipe] = {None: recipe_for("set_characters.set", set=set_.sha256)}
     if job.found(f"set_{name}", recipes) and job.found(f"set_{name}_glb", {None: _glb_recipe(recipes[None])}):
         return
     path = job.bench / f"{name}.usda"
@@ -63,7 +62,7 @@ def _keep_set(job: Job, set_: SetDescription, name: str) -> None:
 
 
 def _keep_puppet(job: Job, name: str, character: Character) -> None:
-    recipe = recipe_for("set_characters.puppet", 1, puppet=character.sha256)
+    recipe = recipe_for("set_characters.puppet", puppet=character.sha256)
     if job.found(f"puppet_{name}", {None: recipe}) and job.found(f"puppet_{name}_glb", {None: _glb_recipe(recipe)}):
         return
     path = puppet_stage(job, name, character)
@@ -81,7 +80,7 @@ def puppet_stage(job: Job, name: str, character: Character, props: tuple[str, ..
 
 
 def _glb_recipe(recipe: Recipe) -> Recipe:
-    return recipe_for("set_characters.glb", 1, of=recipe.sha256)
+    return recipe_for("set_characters.glb", of=recipe.sha256)
 
 
 def _keep_model(job: Job, path: Path, role: str, kind: Any, recipe: Recipe, made_from: Reference) -> None:
@@ -112,7 +111,6 @@ def _cast_of_the_film(film: Film) -> dict[str, Character]:
 def _turnarounds_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "turnarounds",
-        2,
         cast={name: character.sha256 for name, character in _cast_of_the_film(film).items()},
         size=list(TURNAROUND_SIZE),
         samples=TURNAROUND_SAMPLES,
@@ -124,7 +122,7 @@ def _make_turnarounds(job: Job) -> dict[str, Any]:
     cast = _cast_of_the_film(film)
     for done, (name, character) in enumerate(cast.items(), 1):
         recipe = recipe_for(
-            "turnarounds.sheet", 2, puppet=character.sha256, size=list(TURNAROUND_SIZE), samples=TURNAROUND_SAMPLES
+            "turnarounds.sheet", puppet=character.sha256, size=list(TURNAROUND_SIZE), samples=TURNAROUND_SAMPLES
         )
         role = f"turnaround_{name}"
         if not job.found(role, {None: recipe}):

@@ -79,7 +79,7 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         else {"previz": composition_ingredients(film, film_shot), "frames": panel_frames(film, film_shot)}
     )
     return recipe_for(
-        "storyboard", 1, shot=shot, caption=_caption(film, film_shot), size=list(previz_size(film.production)), **source
+        "storyboard", shot=shot, caption=_caption(film, film_shot), size=list(previz_size(film.production)), **source
     )
 
 
@@ -162,7 +162,7 @@ def _keep_panel(
                 kind="panel",
                 engine="storyboard" if drawn_by == "artist" else job.film.scene_engine.name,
                 software=software(),
-                recipe=recipe_for("storyboard.panel", 1, role=role, frame=frame, of=job.recipe.sha256),
+                recipe=recipe_for("storyboard.panel", role=role, frame=frame, of=job.recipe.sha256),
                 frame=frame,
                 references=references,
                 seconds=seconds,
@@ -174,7 +174,6 @@ def _animatic_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     panels = {name: contents(turnover, "panel", "drawing") for name, turnover in upstream.every("storyboard").items()}
     return recipe_for(
         "animatic",
-        1,
         panels=panels,
         captions={name: _caption(film, film_shot) for name, film_shot in film.shots.items()},
         title=film.production.title,
@@ -203,7 +202,7 @@ def _make_animatic(job: Job) -> dict[str, Any]:
                 kind="panel",
                 engine="storyboard",
                 software=software(),
-                recipe=recipe_for("animatic", 1, role=role, of=job.recipe.sha256),
+                recipe=recipe_for("animatic", role=role, of=job.recipe.sha256),
                 references=references,
             )
         )

@@ -30,7 +30,6 @@ FINISHERS_AT_ONCE = 2
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "vfx",
-        1,
         frames=contents(upstream.of("render", shot), "render"),
         passes=contents(upstream.of("cameras", shot), "passes"),
         look=film.look(film.shot(shot)).vfx_part,
@@ -54,7 +53,6 @@ def _make(job: Job) -> dict[str, Any]:
     recipes: dict[int | None, Recipe] = {
         frame: recipe_for(
             "vfx.frame",
-            1,
             shot=job.shot,
             frame=frame,
             drawing=drawing,
@@ -90,6 +88,7 @@ def _make(job: Job) -> dict[str, Any]:
                     references=(reference("frame", rendered[exposed]), reference("pass", passes[exposed])),
                     composition_lock=cameras.facts["lock"],
                     take=render.version,
+                    continues=rendered[exposed],
                 )
             )
             done += 1
