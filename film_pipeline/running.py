@@ -3,13 +3,14 @@
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.record import Turnover
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.department import WHOLE_FILM
 from film_pipeline.departments.film import Film
@@ -71,19 +72,27 @@ def run_film(film: Film, shots: Sequence[str], through: Stage, watch: Callable[[
     report = Report()
     line = Line(film, DEPARTMENTS)
     work = due(line, shots, through)
+    before = film.frames.latest_all()
     if not work:
-        _conclude(line, shots, through, [], report)
+        _conclude(line, shots, through, before, report)
         return report
     film.close()
     with studio_instance(film) as instance:
         _launch(film, instance, work, watch, report)
     # What the run made is read back from the stores, not believed.
     after = Line(Film(film.root), DEPARTMENTS)
-    _conclude(after, shots, through, work, report)
+    _conclude(after, shots, through, before, report)
     return report
 
 
-def _conclude(line: Line, shots: Sequence[str], through: Stage, work: list[tuple[str, str]], report: Report) -> None:
+def _conclude(
+    line: Line,
+    shots: Sequence[str],
+    through: Stage,
+    before: Mapping[tuple[str, str], Turnover],
+    report: Report,
+) -> None:
+    """Say what became of the film. What was turned over before the run was not made by it."""
     failures = line.film.frames.failures()
     report.problems += line.film.problems
     seen: set[str] = set()
@@ -95,7 +104,7 @@ def _conclude(line: Line, shots: Sequence[str], through: Stage, work: list[tuple
             key = (department.name, shot)
             if isinstance(state, Current):
                 report.current += 1
-                if key in work:
+                if before.get(key) != state.turnover:
                     report.made.append(key)
             problem = _problem_of(state, failures.get(key))
             if problem is not None and str(problem) not in seen:

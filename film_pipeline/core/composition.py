@@ -52,7 +52,10 @@ class Composition:
         return told.hexdigest()
 
     def lock(self, look_sha256: str) -> str:
-        """The composition lock: the digests of all exposures, how long each is held, and the look."""
+        """The composition lock: the digests of all exposures, how long each is held, and the look.
+
+        look_sha256: of the look as far as a renderer sees it, so that a new grade does not undo a sign-off.
+        """
         return sha256_of_json(
             {
                 "shot": str(self.name),

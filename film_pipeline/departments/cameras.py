@@ -79,14 +79,14 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         "cameras",
         composition=composition_ingredients(film, film.shot(shot)),
         passes=_pass_settings(film),
-        look=upstream.of("look", shot).facts["look_sha256"],
+        look=upstream.of("look", shot).facts["render_look_sha256"],
     )
 
 
 def _make(job: Job) -> dict[str, Any]:
     film = job.film
     composition = compose_shot(film, job.film_shot)
-    lock = composition.lock(job.input("look").facts["look_sha256"])
+    lock = composition.lock(job.input("look").facts["render_look_sha256"])
     digests = {str(frame): composition.digest(frame) for frame in composition.sheet.unique_frames}
     stage_file = job.bench / "shot.usda"
     composition.export(stage_file)

@@ -8,7 +8,7 @@ CODES: dict[str, int] = {
     "script": 1,
     "storyboard": 1,
     "animatic": 1,
-    "look": 1,
+    "look": 2,
     "set_characters": 1,
     "turnarounds": 2,
     "cameras": 1,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from film_pipeline.core.cdl import write_cc
-from film_pipeline.core.recipe import Recipe, sha256_of_file
+from film_pipeline.core.recipe import Recipe, sha256_of_file, sha256_of_json
 from film_pipeline.core.record import Reference
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.department import Department, Job, NewFile, Upstream, recipe_for, software
@@ -34,7 +34,11 @@ def _make(job: Job) -> dict[str, Any]:
                 references=references,
             )
         )
-    return {"look_sha256": look.sha256, "prompt": look.prompt_text()}
+    return {
+        "look_sha256": look.sha256,
+        "render_look_sha256": sha256_of_json(look.render_part),
+        "prompt": look.prompt_text(),
+    }
 
 
 LOOK = Department(
