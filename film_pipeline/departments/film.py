@@ -1,6 +1,7 @@
 """An opened production: the author's files, the stores and the engines, for every department to work with."""
 
 import getpass
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -250,7 +251,9 @@ class Film:
                     file=self.root / PRODUCTION_FILE,
                     field_name="scene_engines",
                 )
-        return self._open_engines.enter_context(engines[self.production.scene_engines[0]]())
+        # A Blender that somebody else serves over HTTP, on a machine with a better GPU, say; else one is started here.
+        url = os.environ.get("FILM_BLENDER_URL") or None
+        return self._open_engines.enter_context(engines[self.production.scene_engines[0]](url))
 
     @property
     def backend(self) -> FrameBackend:

@@ -169,18 +169,33 @@ class BlenderEngine:
 
     def _connected(self) -> tuple[BlockingPortal, Client]:
         if self._portal is None or self._client is None:
-            self._portal = self._stack.enter_context(start_blocking_portal())
             server = self._url or StdioServerParameters(
                 command=sys.executable, args=["-m", "film_pipeline.bridges.blender.server"], env=dict(os.environ)
             )
-            self._client = self._stack.enter_context(
-                self._portal.wrap_async_context_manager(Client(server, read_timeout_seconds=_TIMEOUT_S))
-            )
+            try:
+                self._portal = self._stack.enter_context(start_blocking_portal())
+                self._client = self._stack.enter_context(
+                    self._portal.wrap_async_context_manager(Client(server, read_timeout_seconds=_TIMEOUT_S))
+                )
+            except (OSError, MCPError, ExceptionGroup) as error:
+                self._lost()
+                where = self._url or "film_pipeline.bridges.blender.server"
+                raise FilmProblem(
+                    f"the Blender bridge at {where} can't be reached: {_innermost(error)}",
+                    "start it, correct FILM_BLENDER_URL, or unset it to have one started here",
+                ) from error
         return self._portal, self._client
 
     def _lost(self) -> None:
         self.close()
         self._stack = ExitStack()
+
+
+def _innermost(error: BaseException) -> str:
+    """What really happened, under the groups that task groups wrap it in."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 class _Died(Exception):

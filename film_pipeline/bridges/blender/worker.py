@@ -3,9 +3,11 @@
 Started by worker_process.py. It imports nothing of the film but its neighbour scene.py.
 """
 
+import ctypes
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import traceback
@@ -29,6 +31,7 @@ class Inbox:
     def __init__(self) -> None:
         self.requests: queue.Queue = queue.Queue()
         self.cancelled: set[int] = set()
+        self.busy = False
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
@@ -38,14 +41,25 @@ class Inbox:
                 self.cancelled.add(message["cancel"])
             else:
                 self.requests.put(message)
+        if self.busy:
+            # The bridge is gone: nobody will hear the answer, and an orphan would render for hours.
+            os._exit(1)
         self.requests.put(None)
 
 
+def die_with_the_bridge() -> None:
+    """On Linux the kernel ends this process with its parent, even while Blender holds the interpreter in a frame."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def main() -> None:
+    die_with_the_bridge()
     inbox = Inbox()
     answer({"ready": scene.version(), "pid": os.getpid()})
     while (request := inbox.requests.get()) is not None:
         number = request["id"]
+        inbox.busy = True
         try:
             result = scene.OPERATIONS[request["do"]](
                 request["with"],
@@ -58,6 +72,7 @@ def main() -> None:
         except Exception as error:
             traceback.print_exc()
             answer({"id": number, "error": f"{type(error).__name__}: {error}", "kind": "failed"})
+        inbox.busy = False
     # Blender may hang while its interpreter is torn down: there is nothing left to tear down properly.
     os._exit(0)
 
