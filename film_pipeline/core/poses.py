@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -17,7 +17,6 @@ from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.shot import PoseKey, Vector
 
 Turns = Mapping[str, Vector]
-Named = TypeVar("Named")
 
 
 @dataclass(frozen=True)
@@ -289,6 +288,19 @@ def key_pose(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) ->
     return pose
 
 
+def check_key(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) -> None:
+    """Raises FilmProblem for a pose, joint or shape that the puppet does not have, without posing it."""
+    for name in (key.pose, *key.with_poses):
+        _named(name, poses, "pose")
+    for asked, known, kind in (
+        (key.joints, dict.fromkeys(joints), "joint"),
+        (key.face, FACE, "face shape"),
+        (key.hands, HANDS, "hand shape"),
+    ):
+        for name in asked:
+            _named(name, known, kind)
+
+
 def perform(
     keys: Sequence[PoseKey], poses: Mapping[str, Turns], joints: Sequence[str], frames: Sequence[int]
 ) -> dict[int, Pose]:
@@ -321,7 +333,7 @@ def eased(amount: float, ease: str) -> float:
     }[ease]
 
 
-def _named(name: str, known: Mapping[str, Named], kind: str) -> Named:
+def _named(name: str, known: Mapping[str, Any], kind: str) -> Any:
     if name in known:
         return known[name]
     near = difflib.get_close_matches(name, known, 3, 0.5)

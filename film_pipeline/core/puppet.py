@@ -126,6 +126,10 @@ class Character:
             {"file": self.file.model_dump(mode="json"), "model": sha256_of_file(model) if model else None}
         )
 
+    def check_key(self, key: PoseKey) -> None:
+        """Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
+        poses.check_key(key, poses.library(self.file.poses), self.skeleton.names)
+
     def perform(self, keys: Sequence[PoseKey], frames: Sequence[int]) -> dict[int, Pose]:
         """The pose at each frame. Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
         return poses.perform(keys, poses.library(self.file.poses), self.skeleton.names, frames)

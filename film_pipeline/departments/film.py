@@ -4,7 +4,7 @@ import getpass
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Self
@@ -228,10 +228,21 @@ class Film:
         return cache[name]
 
     def cast_of(self, film_shot: FilmShot) -> dict[str, Character]:
-        return {
-            member.character: self.character(member.character, film_shot, place)
-            for place, member in enumerate(film_shot.shot.cast)
-        }
+        cast = {}
+        for place, member in enumerate(film_shot.shot.cast):
+            cast[member.character] = self.character(member.character, film_shot, place)
+            for number, key in enumerate(member.keys):
+                try:
+                    cast[member.character].check_key(key)
+                except FilmProblem as problem:
+                    raise replace(
+                        problem,
+                        file=film_shot.source,
+                        line=film_shot.line_of("cast", place, "keys", number),
+                        field_name=f"shots[{film_shot.place_in_file}].cast[{place}].keys[{number}]",
+                        shot=film_shot.name,
+                    ) from problem
+        return cast
 
     def textures(self, depth: int) -> FolderTextures:
         """The composed stages' textures, for a stage that lies `depth` folders below `.film`."""

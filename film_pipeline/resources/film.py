@@ -97,7 +97,7 @@ class FilmResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         self._line, self._heartbeat = None, None
-        self._run_id = context.run_id or ""
+        self._run_id = context.run.run_id if context.run is not None else ""
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         line, self._line = self._line, None
