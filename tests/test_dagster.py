@@ -46,7 +46,9 @@ def run(
 def made(instance: dg.DagsterInstance, name: str) -> dict[str, dg.AssetMaterialization]:
     found = instance.fetch_materializations(dg.AssetKey(name), limit=50).records
     return {
-        record.partition_key or "": record.asset_materialization for record in found if record.asset_materialization
+        record.partition_key or "": record.asset_materialization
+        for record in reversed(found)
+        if record.asset_materialization
     }
 
 
@@ -121,10 +123,9 @@ def test_metadata_shows_pictures(made_film: SmallFilm, instance: dg.DagsterInsta
 
 
 def sensed(film: SmallFilm, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:
-    context = dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"film": FilmResource(production=str(film.root))}, definitions=defs
-    )
-    found = new_shots(context)
+    resources = {"film": FilmResource(production=str(film.root))}
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources, definitions=defs) as context:
+        found = new_shots(context)
     assert isinstance(found, dg.SensorResult | dg.SkipReason)
     return found
 
