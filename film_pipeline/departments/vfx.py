@@ -30,7 +30,7 @@ FINISHERS_AT_ONCE = 2
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "vfx",
-        1,
+        2,
         frames=contents(upstream.of("render", shot), "render"),
         passes=contents(upstream.of("cameras", shot), "passes"),
         look=film.look(film.shot(shot)).vfx_part,
@@ -54,7 +54,7 @@ def _make(job: Job) -> dict[str, Any]:
     recipes: dict[int | None, Recipe] = {
         frame: recipe_for(
             "vfx.frame",
-            1,
+            2,
             shot=job.shot,
             frame=frame,
             drawing=drawing,
