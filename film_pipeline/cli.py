@@ -251,15 +251,15 @@ def demo() -> None:
 
 @app.command()
 @told
-def conform(edited: Path, production: Where = None) -> None:
-    """Take an edited timeline (.otio or .edl) back into the cut: its order and its trims.
+def conform(edited: list[Path], production: Where = None) -> None:
+    """Take an edited timeline (.otio, or .edl with all its parts) back into the cut: its order and its trims.
 
     Example: film conform ~/edit/my-film_v2.otio && film run
     """
     from film_pipeline.departments.edit import conform_cut
 
     with opened(production) as film:
-        cut = conform_cut(film, edited)
+        cut = conform_cut(film, *edited)
     say.print(f"the cut is now {len(cut.clips)} clips, {cut.length} frames. Next: film run", markup=False)
 
 

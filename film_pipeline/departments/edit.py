@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from film_pipeline.core.cut import Clip, Cut, assemble, recut
+from film_pipeline.core.cut import Clip, Cut, EditEvent, assemble, recut
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Item, Turnover
 from film_pipeline.core.stages import Stage
@@ -26,7 +26,9 @@ from film_pipeline.departments.department import (
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.sound import mixed_sound, sound_ingredients
 from film_pipeline.editorial import conform as conforming
-from film_pipeline.editorial.timeline import write_edl, write_fcpxml, write_otio
+from film_pipeline.editorial.edl import write_edl
+from film_pipeline.editorial.fcpxml import write_fcpxml
+from film_pipeline.editorial.timeline import write_otio
 from film_pipeline.pictures.burnin import burn
 
 _CONFORMED = "conformed_cut"
@@ -36,15 +38,13 @@ def film_cut(film: Film, takes: dict[str, str] | None = None) -> Cut:
     """The cut as it stands: the edit that was conformed last, else the first assembly."""
     first = assemble(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()}, takes)
     wanted = film.frames.get_value(_CONFORMED)
-    return (
-        recut(first, [(shot, first_frame, last_frame) for shot, first_frame, last_frame in wanted]) if wanted else first
-    )
+    return recut(first, [EditEvent(*played, number) for number, played in enumerate(wanted, 1)]) if wanted else first
 
 
-def conform_cut(film: Film, edited: Path) -> Cut:
+def conform_cut(film: Film, *edited: Path) -> Cut:
     """Take an edited timeline in as the film's cut from now on. Raises FilmProblem and changes nothing."""
     first = assemble(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()})
-    cut = conforming.conform(first, edited)
+    cut = conforming.conform(first, *edited)
     film.frames.set_value(
         _CONFORMED, [[clip.shot, clip.source.first_frame, clip.source.last_frame] for clip in cut.clips]
     )
@@ -135,7 +135,7 @@ def _cut_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     cut = film_cut(film, _takes(upstream))
     return recipe_for(
         "cut",
-        1,
+        2,
         title=cut.title,
         fps=cut.rate.label,
         clips=[
@@ -175,10 +175,11 @@ def _make_cut(job: Job) -> dict[str, Any]:
         made.append((job.bench / "mix.wav", "mix"))
         write_wav(sound, made[-1][0])
         wav_name = job.slate.filename("mix", "wav")
-    made += [(job.bench / "cut.otio", "timeline"), (job.bench / "cut.edl", "edl"), (job.bench / "cut.fcpxml", "fcpxml")]
+    made += [(job.bench / "cut.otio", "timeline"), (job.bench / "cut.fcpxml", "fcpxml")]
     write_otio(cut, media, wav_name, job.bench / "cut.otio")
-    write_edl(cut, job.bench / "cut.edl")
     write_fcpxml(cut, media, job.bench / "cut.fcpxml")
+    parts = write_edl(cut, job.bench / "cut.edl")
+    made += [(part, "edl" if number == 1 else f"edl_part{number}") for number, part in enumerate(parts, 1)]
     job.done(2, 3)
     for path, role in made:
         job.keep(
@@ -188,7 +189,7 @@ def _make_cut(job: Job) -> dict[str, Any]:
                 kind="cut",
                 engine="editorial",
                 software=software(),
-                recipe=recipe_for("cut.file", 1, role=role, of=job.recipe.sha256),
+                recipe=recipe_for("cut.file", 2, role=role, of=job.recipe.sha256),
                 references=used,
             )
         )
