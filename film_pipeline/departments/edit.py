@@ -88,7 +88,7 @@ def cut_frames(film: Film, cut: Cut, color: dict[str, Turnover]) -> Iterator[tup
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     return recipe_for(
         "edit",
-        1,
+        2,
         frames=contents(upstream.of("color", shot), "color"),
         length=film.shot(shot).shot.length,
         fps=film.production.fps,
@@ -115,7 +115,9 @@ def _make(job: Job) -> dict[str, Any]:
             job.done(frame - frames.first_frame + 1, len(frames))
 
     proxy = job.bench / "proxy.mp4"
-    written = encode_review(pictures(), film.production.rate, None, proxy)
+    # Its timecode counts the shot's own frames, as the EDL and the timeline do.
+    rate = film.production.rate
+    written = encode_review(pictures(), rate, None, proxy, timecode=rate.timecode(frames.first_frame))
     job.keep(
         NewFile(
             proxy,

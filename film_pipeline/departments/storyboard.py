@@ -174,7 +174,7 @@ def _animatic_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     panels = {name: contents(turnover, "panel", "drawing") for name, turnover in upstream.every("storyboard").items()}
     return recipe_for(
         "animatic",
-        1,
+        2,
         panels=panels,
         captions={name: _caption(film, film_shot) for name, film_shot in film.shots.items()},
         title=film.production.title,
@@ -203,7 +203,7 @@ def _make_animatic(job: Job) -> dict[str, Any]:
                 kind="panel",
                 engine="storyboard",
                 software=software(),
-                recipe=recipe_for("animatic", 1, role=role, of=job.recipe.sha256),
+                recipe=recipe_for("animatic", 2, role=role, of=job.recipe.sha256),
                 references=references,
             )
         )
