@@ -31,7 +31,7 @@ class _Codec:
 
 
 # A fixed number of threads and no library names in the file, so that the same frames are the same bytes. Without
-# mbtree: x264's AVX-512 code for it reads past the end of a row, and two runs differed at 320 pixels' width.
+# mbtree, because x264's AVX-512 code for it gives other bytes from run to run at some widths.
 _H264 = _Codec(
     "libx264",
     "yuv420p",
