@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 from mcp import Client, StdioServerParameters
+from small_film import SmallFilm, small_film
 
 from film_pipeline.bridges.blender import worker_process
 from film_pipeline.core.composition import Composition
@@ -26,7 +27,6 @@ from film_pipeline.departments.cameras import compose_shot
 from film_pipeline.departments.film import Film
 from film_pipeline.engines.blender import BlenderEngine
 from film_pipeline.engines.passes import FAR_M, read_passes
-from tests.conftest import SmallFilm, small_film
 
 pytestmark = pytest.mark.blender
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from small_film import SmallFilm
 
 from film_pipeline import assets
 from film_pipeline.assets.call_sheet import EVERY_SHOT, SHOTS, assets_by_stage
@@ -17,7 +18,6 @@ from film_pipeline.departments.roster import DEPARTMENTS
 from film_pipeline.resources.film import FilmResource
 from film_pipeline.sensors.reaper import reap
 from film_pipeline.sensors.slates import new_shots, register_shots
-from tests.conftest import SmallFilm
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 FIRST, SECOND = "SC010_SH010", "SC010_SH020"

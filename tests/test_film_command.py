@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import typer
+from small_film import SmallFilm
 
 from film_pipeline.cli import COMMANDS, app
-from tests.conftest import SmallFilm
 
 ROOT = Path(__file__).resolve().parents[1]
 

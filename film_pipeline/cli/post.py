@@ -12,24 +12,25 @@ from film_pipeline.cli.telling import AsJson, Where, app, opened, print_json, te
 @told
 def conform(
     edited: Annotated[
-        Path | None, typer.Argument(help="The edited timeline, .otio or .edl.", show_default=False)
+        list[Path] | None,
+        typer.Argument(help="The edited timeline: one .otio, or an .edl with all its parts.", show_default=False),
     ] = None,
     forget: Annotated[bool, typer.Option("--forget", help="Go back to the first assembly instead.")] = False,
     production: Where = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take an edited timeline (.otio or .edl) back into the cut: its order and its trims.
+    """Take an edited timeline (.otio, or .edl with all its parts) back into the cut: its order and its trims.
 
     Example: film conform ~/edit/my-film_v2.otio && film run
     """
     from film_pipeline.departments.edit import conform_cut, film_cut, forget_edit
 
-    if (edited is None) != forget:
+    if bool(edited) == forget:
         raise typer.BadParameter("name an edited timeline, or --forget the last one")
     with opened(production) as film:
-        if edited is None:
+        if forget:
             forget_edit(film)
-        cut = conform_cut(film, edited) if edited is not None else film_cut(film)
+        cut = conform_cut(film, *edited) if edited else film_cut(film)
     if as_json:
         clips = [
             {"shot": clip.shot, "first_frame": clip.source.first_frame, "last_frame": clip.source.last_frame}

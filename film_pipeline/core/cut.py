@@ -1,7 +1,9 @@
 """The cut: which frames of which shot follow each other. Frames and a rational rate, never seconds."""
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.production import Production
@@ -84,6 +86,18 @@ class Cut:
 FADE_FRAMES = 16
 
 
+@dataclass(frozen=True)
+class EditEvent:
+    """One event of an edit: the frames of a shot that play, and where the edit says so."""
+
+    shot: str
+    first_frame: int
+    last_frame: int
+    number: int
+    file: Path | None = None
+    line: int | None = None
+
+
 def assemble(production: Production, shots: Mapping[str, Shot], takes: Mapping[str, str] | None = None) -> Cut:
     """The first assembly: every shot in the order of the film, less its handles."""
     clips = []
@@ -95,46 +109,76 @@ def assemble(production: Production, shots: Mapping[str, Shot], takes: Mapping[s
                 "lengthen the shot, or lower `handles` in production.yaml",
                 shot=name,
             )
+        source = FrameRange(shot.frames.first_frame + handles, shot.frames.last_frame - handles)
+        fade = min(FADE_FRAMES, len(source))
         clips.append(
             Clip(
                 shot=name,
-                source=FrameRange(shot.frames.first_frame + handles, shot.frames.last_frame - handles),
+                source=source,
                 available=shot.frames,
                 take=(takes or {}).get(name, ""),
-                fade_in=FADE_FRAMES if shot.transition == "fade in" else 0,
-                fade_out=FADE_FRAMES if shot.transition == "fade out" else 0,
+                fade_in=fade if shot.transition == "fade in" else 0,
+                fade_out=fade if shot.transition == "fade out" else 0,
                 markers=tuple(Marker(line.frame, f"{line.character}: {line.text}") for line in shot.dialogue),
             )
         )
     return Cut(production.title, production.rate, tuple(clips), production.resolution)
 
 
-def recut(first: Cut, wanted: Sequence[tuple[str, int, int]]) -> Cut:
-    """The assembly with the order and trims of an edit: (shot, first frame, last frame) for each clip.
+def recut(first: Cut, events: Sequence[EditEvent]) -> Cut:
+    """The assembly with the order and trims of an edit.
 
+    A shot may play several times; it fades in where it plays first and out where it plays last.
     Raises FilmProblem for a shot that the film does not have and for frames that were never shot.
     """
-    clips = {clip.shot: clip for clip in first.clips}
-    new = []
-    for number, (shot, first_frame, last_frame) in enumerate(wanted, 1):
-        if shot not in clips:
-            raise FilmProblem(
-                f"event {number} is of {shot!r}, which the film does not have", f"its shots are {', '.join(clips)}"
-            )
-        clip = clips[shot]
-        if last_frame < first_frame:
-            raise FilmProblem(
-                f"event {number} runs backwards ({first_frame} to {last_frame})",
-                "reverse motion is not supported",
-                shot=shot,
-            )
-        if first_frame not in clip.available or last_frame not in clip.available:
-            raise FilmProblem(
-                f"event {number} plays {first_frame} to {last_frame}, and the shot has {clip.available}",
-                "trim it inside the frames that there are, or lengthen the shot",
-                shot=shot,
-            )
-        new.append(replace(clip, source=FrameRange(first_frame, last_frame)))
-    if not new:
+    if not events:
         raise FilmProblem("the edit has no clips", "export the edited timeline again")
+    clips = {clip.shot: clip for clip in first.clips}
+    first_use = {event.shot: place for place, event in reversed(list(enumerate(events)))}
+    last_use = {event.shot: place for place, event in enumerate(events)}
+    new = []
+    for place, event in enumerate(events):
+        if event.shot not in clips:
+            raise _no_such_shot(event, list(clips))
+        clip = clips[event.shot]
+        source = _source(event, clip)
+        new.append(
+            replace(
+                clip,
+                source=source,
+                fade_in=min(clip.fade_in, len(source)) if place == first_use[event.shot] else 0,
+                fade_out=min(clip.fade_out, len(source)) if place == last_use[event.shot] else 0,
+            )
+        )
     return replace(first, clips=tuple(new))
+
+
+def _no_such_shot(event: EditEvent, known: list[str]) -> FilmProblem:
+    near = difflib.get_close_matches(event.shot, known, 1)
+    return FilmProblem(
+        f"event {event.number} is of {event.shot!r}, which the film does not have",
+        f"did you mean {near[0]}?" if near else f"its shots are {', '.join(known)}",
+        file=event.file,
+        line=event.line,
+    )
+
+
+def _source(event: EditEvent, clip: Clip) -> FrameRange:
+    if event.last_frame < event.first_frame:
+        raise FilmProblem(
+            f"event {event.number} plays no frame of {event.shot} ({event.first_frame} to {event.last_frame})",
+            "reverse motion and empty events are not supported",
+            shot=event.shot,
+            file=event.file,
+            line=event.line,
+        )
+    if event.first_frame not in clip.available or event.last_frame not in clip.available:
+        raise FilmProblem(
+            f"event {event.number} plays {event.first_frame} to {event.last_frame} of {event.shot}, which has "
+            f"{clip.available}",
+            "trim it inside the frames that there are, or lengthen the shot",
+            shot=event.shot,
+            file=event.file,
+            line=event.line,
+        )
+    return FrameRange(event.first_frame, event.last_frame)

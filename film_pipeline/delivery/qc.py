@@ -7,24 +7,36 @@ from typing import Any
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from film_pipeline.core.timing import Rate
-from film_pipeline.delivery.loudness import CEILING_DBTP, measure_loudness
+from film_pipeline.delivery.looks import Look, look_of_luma, luma_of, reduced
+from film_pipeline.delivery.loudness import CEILING_DBTP, SHORTEST_S, Stereo, measure_loudness
 
-_BLACK = 6.0
-_SAME = 0.35
+_BLACK = 22.0
+"""Luma in 8-bit code values; black is 16."""
+_LEGAL_LUMA = (5.0, 246.0)
+_MAY_BE_OUTSIDE = 0.01
+"""EBU R 103: -5 to 105 per cent of the signal, but for 1 per cent of the picture (codecs ring at hard edges)."""
+_FLAT = 0.5
+_OTHER_PICTURE = 4.0
+_MOVED, _MOVING = 6.0, 3.0
 _LOUDNESS_TOLERANCE_LU = 1.0
+_BT709, _FULL_RANGE = 1, 2
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the master must show: for every frame the picture's content hash (the same for held frames), and fades."""
+    """What the master must show and sound like.
 
-    pictures: Sequence[str]
+    looks: what every frame shows, in small (`looks.look_of` of the picture that was encoded). faded: whether a frame
+    stands in a fade. sound: the mix, (n, 2), or None. without_record: pictures that no record vouches for.
+    """
+
+    looks: Sequence[Look]
     faded: Sequence[bool]
     rate: Rate
-    sound_samples: int | None
+    resolution: tuple[int, int]
+    sound: Stereo | None
     sample_rate: int
     loudness_lufs: float
     without_record: Sequence[str] = ()
@@ -52,53 +64,115 @@ class QcReport:
 
 
 def qc(master: Path, expected: Expected) -> QcReport:
-    """Decode a master and check length, rate, black, frozen and flat frames, sound length, loudness and records."""
+    """Decode a master and check it against what was cut.
+
+    Picture: length, size, rate and the time of each frame, BT.709 tags, legal range, black and flat frames, frames
+    that repeat the one before or show another picture. Sound: length, format, silence, loudness, peaks, and that it is
+    the mix. Records: that every picture has one.
+    """
     report = QcReport()
     report.faults += [f"no record: {name}" for name in expected.without_record]
-    try:
-        with av.open(str(master)) as container:
-            _pictures(container, expected, report)
-        with av.open(str(master)) as container:
-            _sound(container, expected, report)
-    except (av.FFmpegError, IndexError) as error:
-        report.faults.append(f"the master can't be decoded: {error}")
+    for check in (_pictures, _sound):
+        try:
+            with av.open(str(master)) as container:
+                check(container, expected, report)
+        except (av.FFmpegError, ValueError) as error:
+            report.faults.append(f"the master can't be decoded: {error}")
+            break
     return report
 
 
+class _Found:
+    """Faults of single frames, told in runs: frames 12-40 are black."""
+
+    def __init__(self) -> None:
+        self._frames: dict[str, list[int]] = {}
+
+    def add(self, fault: str, frame: int) -> None:
+        self._frames.setdefault(fault, []).append(frame)
+
+    def told(self) -> list[str]:
+        return [f"{fault}: {_runs(frames)}" for fault, frames in self._frames.items()]
+
+
+def _runs(frames: Sequence[int]) -> str:
+    """frame 3; frames 3-7, 9 and so on."""
+    runs: list[list[int]] = []
+    for frame in frames:
+        if runs and frame == runs[-1][1] + 1:
+            runs[-1][1] = frame
+        else:
+            runs.append([frame, frame])
+    told = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return f"frame{'s' if len(frames) > 1 else ''} {told}"
+
+
 def _pictures(container: Any, expected: Expected, report: QcReport) -> None:
+    if not container.streams.video:
+        report.faults.append("the master has no picture")
+        return
     stream = container.streams.video[0]
-    if stream.average_rate != expected.rate.fps:
-        report.faults.append(f"the master runs at {stream.average_rate}, the film at {expected.rate.fps}")
-    last: NDArray[np.float32] | None = None
+    found = _Found()
     count = 0
     for count, frame in enumerate(container.decode(stream), 1):
-        small = frame.reformat(width=160, height=90, format="gray").to_ndarray().astype(np.float32)
-        if count <= len(expected.pictures):
-            _check(count - 1, small, last, expected, report)
-            if frame.pts is not None and frame.pts * stream.time_base != (count - 1) / expected.rate.fps:
-                report.faults.append(
-                    f"frame {count - 1} plays at {float(frame.pts * stream.time_base):.4f} s, not at its time"
-                )
-        last = small
-    if count != len(expected.pictures):
-        report.faults.append(f"the master has {count} frames, the cut {len(expected.pictures)}")
+        if count == 1:
+            _tags(frame, stream, expected, report)
+        if count <= len(expected.looks):
+            _frame(count - 1, frame, stream, expected, found)
+    report.faults += found.told()
+    if count != len(expected.looks):
+        report.faults.append(f"the master has {count} frames, the cut {len(expected.looks)}")
     report.facts |= {"frames": count, "rate": str(stream.average_rate), "codec": stream.codec_context.name}
 
 
-def _check(
-    place: int, small: NDArray[np.float32], last: NDArray[np.float32] | None, expected: Expected, report: QcReport
-) -> None:
-    inner = small[9:-9, 12:-12]
-    if float(np.percentile(inner, 99)) < _BLACK + 16 and not expected.faded[place]:
-        report.faults.append(f"frame {place} is black")
-    if float(inner.std()) < 0.5 and not expected.faded[place]:
-        report.faults.append(f"frame {place} is flat: the whole picture is one tone")
-    if last is None or place == 0 or expected.faded[place] or expected.faded[place - 1]:
-        return
-    same = float(np.abs(small - last).mean()) < _SAME
-    if same and expected.pictures[place] != expected.pictures[place - 1]:
-        # A puppet may move by less than a codec keeps, so this is a note; the same file again is a fault below.
-        report.notes.append(f"frame {place} looks like the one before it")
+def _tags(frame: Any, stream: Any, expected: Expected, report: QcReport) -> None:
+    if stream.average_rate != expected.rate.fps:
+        report.faults.append(f"the master runs at {stream.average_rate}, the film at {expected.rate.fps}")
+    if (frame.width, frame.height) != expected.resolution:
+        wide, high = expected.resolution
+        report.faults.append(f"the master is {frame.width} x {frame.height}, the film {wide} x {high}")
+    if frame.color_range == _FULL_RANGE:
+        report.faults.append("the master is tagged full range, a delivery has video range")
+    if {frame.color_primaries, frame.color_trc, frame.colorspace} != {_BT709}:
+        report.faults.append("the master is not tagged BT.709 (primaries, transfer and matrix)")
+
+
+def _frame(place: int, frame: Any, stream: Any, expected: Expected, found: _Found) -> None:
+    if frame.is_corrupt:
+        found.add("damaged", place)
+    if frame.pts is None or frame.pts * stream.time_base != place / expected.rate.fps:
+        found.add("plays at another time than its own", place)
+    luma = luma_of(frame)
+    low, high = _LEGAL_LUMA
+    if np.count_nonzero((luma < low) | (luma > high)) > _MAY_BE_OUTSIDE * luma.size:
+        found.add(f"luma outside the legal range ({low:g} to {high:g}) on more than 1 % of the picture", place)
+    if not expected.faded[place]:
+        inner = reduced(luma)[14:-14, 25:-25]
+        if float(np.percentile(inner, 99)) < _BLACK:
+            found.add("black", place)
+        elif float(inner.std()) < _FLAT:
+            found.add("flat, the whole picture one tone", place)
+    _as_cut(place, look_of_luma(luma), expected, found)
+
+
+def _as_cut(place: int, shown: Look, expected: Expected, found: _Found) -> None:
+    """Whether the frame is the picture that the cut shows there, or the one before it again.
+
+    A move is seen where a part of the picture changes by more than grain does, and counts as lost where the frame is
+    nearer to the picture before; what moves by less than a codec keeps is not looked for.
+    """
+    wanted = expected.looks[place].astype(np.float32)
+    if place:
+        before = expected.looks[place - 1].astype(np.float32)
+        move = wanted - before
+        moving = np.abs(move) > _MOVING
+        if float(np.abs(move).max()) > _MOVED:
+            along = float((shown - before)[moving] @ move[moving]) / float(move[moving] @ move[moving])
+            if along < 0.5 and float(np.abs(shown - before).mean()) < _OTHER_PICTURE:
+                found.add("repeats the frame before it, and the cut does not", place)
+                return
+    if float(np.abs(shown - wanted).mean()) > _OTHER_PICTURE:
+        found.add("not the picture that the cut shows there", place)
 
 
 def repeated_pictures(exposures: Iterable[tuple[str, int, str, str]]) -> list[str]:
@@ -118,30 +192,74 @@ def repeated_pictures(exposures: Iterable[tuple[str, int, str, str]]) -> list[st
 
 
 def _sound(container: Any, expected: Expected, report: QcReport) -> None:
-    if expected.sound_samples is None:
+    mix = expected.sound
+    if mix is None:
+        if container.streams.audio:
+            report.faults.append("the master has sound, and the film has none")
         report.notes.append("the film has no sound")
         return
     if not container.streams.audio:
         report.faults.append("the master has no sound")
         return
-    parts = [frame.to_ndarray() for frame in container.decode(audio=0)]
-    stacked = np.concatenate([part if part.shape[0] == 2 else part.reshape(-1, 2).T for part in parts], axis=1).T
-    samples = stacked.astype(np.float32) if stacked.dtype.kind == "f" else (stacked / 2**31).astype(np.float32)
-    # AAC works in blocks of 1024 samples, so its last block may run over.
-    spare = 1024 if container.streams.audio[0].codec_context.name == "aac" else 0
-    if not 0 <= len(samples) - expected.sound_samples <= spare:
-        report.faults.append(f"the sound is {len(samples)} samples long, the picture {expected.sound_samples}")
+    stream = container.streams.audio[0]
+    if (stream.sample_rate, stream.layout.nb_channels) != (expected.sample_rate, 2):
+        report.faults.append(
+            f"the sound has {stream.layout.nb_channels} channels at {stream.sample_rate} Hz, not 2 at "
+            f"{expected.sample_rate}"
+        )
+        return
+    samples = _samples(container, stream)
+    if len(samples) != len(mix):
+        report.faults.append(f"the sound is {len(samples)} samples long, the picture {len(mix)}")
+    _as_mixed(samples, mix, report)
+    _level(samples, stream.codec_context.name, expected, report)
+
+
+def _samples(container: Any, stream: Any) -> Stereo:
+    """The sound as a player plays it: without the encoder's run-in, and up to where its last packet says it ends."""
+    parts, last = [], 0
+    for packet in container.demux(stream):
+        if packet.pts is not None:
+            last = max(last, round((packet.pts + packet.duration) * stream.time_base * stream.sample_rate))
+        parts += [_stereo(frame) for frame in packet.decode()]
+    if not parts:
+        raise ValueError("its sound holds nothing")
+    return np.concatenate(parts)[:last]
+
+
+def _stereo(frame: Any) -> Stereo:
+    """(n, 2) float32, full scale 1."""
+    samples = frame.to_ndarray()
+    samples = samples.T if frame.format.is_planar else samples.reshape(-1, 2)
+    scale = 1.0 if samples.dtype.kind == "f" else 2.0 ** -(8 * samples.dtype.itemsize - 1)
+    return np.asarray(samples * scale, dtype=np.float32)
+
+
+def _as_mixed(samples: Stereo, mix: Stereo, report: QcReport) -> None:
+    """Whether it is the mix that is heard, and in its place."""
+    length = min(len(samples), len(mix))
+    power = float((mix[:length].astype(np.float64) ** 2).sum())
+    apart = float(((samples[:length] - mix[:length]).astype(np.float64) ** 2).sum())
+    if power > 0 and float(np.abs(samples).max()) == 0:
+        report.faults.append("the sound is silent, and the mix is not")
+    elif apart > 0.25 * power + 1e-8 * length:
+        report.faults.append("the sound is not the mix, or not in its place")
+
+
+def _level(samples: Stereo, codec: str, expected: Expected, report: QcReport) -> None:
     loudness = measure_loudness(samples, expected.sample_rate)
     report.facts |= {
         "loudness_lufs": round(loudness.integrated_lufs, 2),
         "true_peak_dbtp": round(loudness.true_peak_dbtp, 2),
     }
-    if (
-        np.isfinite(loudness.integrated_lufs)
-        and abs(loudness.integrated_lufs - expected.loudness_lufs) > _LOUDNESS_TOLERANCE_LU
-    ):
+    if not np.isfinite(loudness.integrated_lufs):
+        why = "is too short to measure" if len(samples) < SHORTEST_S * expected.sample_rate else "is silent"
+        report.notes.append(f"the sound {why}, and has no loudness")
+    elif abs(loudness.integrated_lufs - expected.loudness_lufs) > _LOUDNESS_TOLERANCE_LU:
         report.faults.append(
             f"the sound is {loudness.integrated_lufs:.1f} LUFS loud, the delivery asks for {expected.loudness_lufs:g}"
         )
-    if loudness.true_peak_dbtp > CEILING_DBTP + (0.5 if spare else 0.05):
+    # AAC rounds waves off, and a rounded wave may peak a little higher.
+    spare = 0.5 if codec == "aac" else 0.05
+    if loudness.true_peak_dbtp > CEILING_DBTP + spare:
         report.faults.append(f"the sound peaks at {loudness.true_peak_dbtp:.2f} dBTP, above {CEILING_DBTP:g}")

@@ -17,6 +17,7 @@ from film_pipeline.core.record import Item, Turnover
 from film_pipeline.core.stages import Stage
 from film_pipeline.delivery.encode import SAMPLE_RATE, encode_prores, encode_review
 from film_pipeline.delivery.hashlist import verify_mhl, write_mhl
+from film_pipeline.delivery.looks import Look, look_of
 from film_pipeline.delivery.qc import Expected, QcReport, qc, repeated_pictures
 from film_pipeline.departments.department import (
     Department,
@@ -36,6 +37,8 @@ from film_pipeline.pictures.sheet import grid
 from film_pipeline.stores.filing import sidecar_of
 
 _STEPS = 6
+_DELIVERED = {"review": "mp4", "prores": "mov", "qc": "txt", "bundle": "zip", "frames_sheet": "png"}
+"""What a delivery holds: role -> extension."""
 
 
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
@@ -104,32 +107,28 @@ def _make_master(job: Job) -> dict[str, Any]:
     delivery = job.bench / "delivery"
     delivery.mkdir()
     total = cut.length * 2 + _STEPS
-    names = {"review": f"{film.production.name}.mp4", "prores": f"{film.production.name}.mov"}
-    encode_review(_pictures(job, cut, color, 0, total), cut.rate, sound, delivery / names["review"])
-    encode_prores(_pictures(job, cut, color, cut.length, total), cut.rate, sound, delivery / names["prores"])
+    # Under the names that they keep, so that the hash list holds for the files as they are handed over.
+    files = {role: delivery / job.slate.filename(role, extension) for role, extension in _DELIVERED.items()}
+    looks: list[Look] = []
+    encode_review(_pictures(job, cut, color, 0, total, looks), cut.rate, sound, files["review"])
+    encode_prores(_pictures(job, cut, color, cut.length, total, None), cut.rate, sound, files["prores"])
     done = cut.length * 2
-    report = _quality(job, cut, color, delivery / names["review"], None if sound is None else len(sound))
-    (delivery / "qc.txt").write_text(report.as_text(), encoding="utf-8")
+    expected = _expected(job, cut, color, looks, sound)
+    reports = {role: qc(files[role], expected) for role in ("review", "prores")}
+    reports["review"].faults += _repeated(job, color)
+    files["qc"].write_text(
+        "\n".join(f"{files[role].name}\n{report.as_text()}" for role, report in reports.items()), encoding="utf-8"
+    )
     job.done(done + 2, total)
-    if not report.passed:
-        more = f", and {len(report.faults) - 1} more" if len(report.faults) > 1 else ""
-        raise FilmProblem(
-            f"the delivery fails its quality control: {report.faults[0]}{more}", "mend the shot and run it again"
-        )
-    _bundle(job, delivery / "provenance.zip")
-    _frames_sheet(job, cut, color).save(delivery / "frames.png", compress_level=1)
+    _refuse_faults({files[role].name: report for role, report in reports.items()})
+    _bundle(job, files["bundle"])
+    _frames_sheet(job, cut, color).save(files["frames_sheet"], compress_level=1)
     job.done(done + 4, total)
-    hash_list = write_mhl(delivery, film.author, film.production.title)
+    files["mhl"] = job.bench / "hashes.mhl"
+    shutil.copyfile(write_mhl(delivery, film.author, film.production.title), files["mhl"])
     verify_mhl(delivery)
-    roles = {
-        **{name: role for role, name in names.items()},
-        "qc.txt": "qc",
-        "provenance.zip": "bundle",
-        "frames.png": "frames_sheet",
-    }
     used = tuple(reference("frame", item) for item in _shown(cut, color))
-    shutil.copyfile(hash_list, job.bench / "hashes.mhl")
-    for path, role in [*((delivery / name, role) for name, role in roles.items()), (job.bench / "hashes.mhl", "mhl")]:
+    for role, path in files.items():
         job.keep(
             NewFile(
                 path,
@@ -147,12 +146,31 @@ def _make_master(job: Job) -> dict[str, Any]:
         "rate": cut.rate.label,
         "seconds": round(float(cut.rate.seconds(cut.length)), 3),
         "qc": "passed",
-        **{name: value for name, value in report.facts.items() if isinstance(value, float)},
+        **{name: value for name, value in reports["review"].facts.items() if isinstance(value, float)},
     }
 
 
-def _pictures(job: Job, cut: Cut, color: dict[str, Turnover], before: int, total: int) -> Iterator[NDArray[np.uint8]]:
+def _refuse_faults(reports: dict[str, QcReport]) -> None:
+    """Raises FilmProblem with the first fault, and every other one behind it."""
+    problems = [
+        FilmProblem(f"the delivery fails its quality control: {name}: {fault}", "mend the shot and run it again")
+        for name, report in reports.items()
+        for fault in report.faults
+    ]
+    if problems:
+        first, *first.others = problems
+        raise first
+
+
+def _pictures(
+    job: Job, cut: Cut, color: dict[str, Turnover], before: int, total: int, looks: list[Look] | None
+) -> Iterator[NDArray[np.uint8]]:
+    """Every picture of the cut; what each shows is added to `looks`, a held picture's only once."""
+    last: tuple[NDArray[np.uint8], Look] | None = None
     for _, _, place, picture in cut_frames(job.film, cut, color):
+        if looks is not None:
+            last = last if last is not None and last[0] is picture else (picture, look_of(picture))
+            looks.append(last[1])
         yield picture
         job.done(before + place + 1, total)
 
@@ -166,28 +184,29 @@ def _shown(cut: Cut, color: dict[str, Turnover]) -> list[Item]:
     return list(shown.values())
 
 
-def _quality(job: Job, cut: Cut, color: dict[str, Turnover], master: Path, samples: int | None) -> QcReport:
-    frames = list(cut.frames())
-    report = qc(
-        master,
-        Expected(
-            pictures=[finished_frame(color[clip.shot], frame).sha256 for _, clip, frame in frames],
-            faded=[clip.level(frame) < 1 for _, clip, frame in frames],
-            rate=cut.rate,
-            sound_samples=samples,
-            sample_rate=SAMPLE_RATE,
-            loudness_lufs=job.film.production.loudness_lufs,
-            without_record=[item.path for item in _shown(cut, color) if not _has_its_record(job.film, item)],
-        ),
+def _expected(
+    job: Job, cut: Cut, color: dict[str, Turnover], looks: list[Look], sound: NDArray[np.float32] | None
+) -> Expected:
+    return Expected(
+        looks=looks,
+        faded=[clip.level(frame) < 1 for _, clip, frame in cut.frames()],
+        rate=cut.rate,
+        resolution=cut.resolution,
+        sound=sound,
+        sample_rate=SAMPLE_RATE,
+        loudness_lufs=job.film.production.loudness_lufs,
+        without_record=[item.path for item in _shown(cut, color) if not _has_its_record(job.film, item)],
     )
+
+
+def _repeated(job: Job, color: dict[str, Turnover]) -> list[str]:
     digests = {name: turnover.facts["digests"] for name, turnover in job.upstream.every("cameras").items()}
-    report.faults += repeated_pictures(
+    return repeated_pictures(
         (name, item.frame or 0, item.sha256, digests[name][str(item.frame)])
         for name, turnover in color.items()
         for item in turnover.of("color")
         if str(item.frame) in digests[name]
     )
-    return report
 
 
 def _has_its_record(film: Film, item: Item) -> bool:

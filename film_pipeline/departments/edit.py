@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from film_pipeline.core.cut import Clip, Cut, assemble, recut
+from film_pipeline.core.cut import Clip, Cut, EditEvent, assemble, recut
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Item, Turnover
 from film_pipeline.core.stages import Stage
@@ -27,7 +27,9 @@ from film_pipeline.departments.film import Film
 from film_pipeline.departments.pictures_of import proxy_size
 from film_pipeline.departments.sound import mixed_sound, sound_ingredients
 from film_pipeline.editorial import conform as conforming
-from film_pipeline.editorial.timeline import write_edl, write_fcpxml, write_otio
+from film_pipeline.editorial.edl import write_edl
+from film_pipeline.editorial.fcpxml import write_fcpxml
+from film_pipeline.editorial.timeline import write_otio
 from film_pipeline.pictures.burnin import burn
 
 _CONFORMED = "conformed_cut"
@@ -37,15 +39,13 @@ def film_cut(film: Film, takes: dict[str, str] | None = None) -> Cut:
     """The cut as it stands: the edit that was conformed last, else the first assembly."""
     first = assemble(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()}, takes)
     wanted = film.frames.get_value(_CONFORMED)
-    return (
-        recut(first, [(shot, first_frame, last_frame) for shot, first_frame, last_frame in wanted]) if wanted else first
-    )
+    return recut(first, [EditEvent(*played, number) for number, played in enumerate(wanted, 1)]) if wanted else first
 
 
-def conform_cut(film: Film, edited: Path) -> Cut:
+def conform_cut(film: Film, *edited: Path) -> Cut:
     """Take an edited timeline in as the film's cut from now on. Raises FilmProblem and changes nothing."""
     first = assemble(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()})
-    cut = conforming.conform(first, edited)
+    cut = conforming.conform(first, *edited)
     film.frames.set_value(
         _CONFORMED, [[clip.shot, clip.source.first_frame, clip.source.last_frame] for clip in cut.clips]
     )
@@ -120,7 +120,9 @@ def _make(job: Job) -> dict[str, Any]:
             job.done(frame - frames.first_frame + 1, len(frames))
 
     proxy = job.bench / "proxy.mp4"
-    written = encode_review(pictures(), film.production.rate, None, proxy)
+    # Its timecode counts the shot's own frames, as the EDL and the timeline do.
+    rate = film.production.rate
+    written = encode_review(pictures(), rate, None, proxy, timecode=rate.timecode(frames.first_frame))
     job.keep(
         NewFile(
             proxy,
@@ -179,10 +181,11 @@ def _make_cut(job: Job) -> dict[str, Any]:
         made.append((job.bench / "mix.wav", "mix"))
         write_wav(sound, made[-1][0])
         wav_name = job.slate.filename("mix", "wav")
-    made += [(job.bench / "cut.otio", "timeline"), (job.bench / "cut.edl", "edl"), (job.bench / "cut.fcpxml", "fcpxml")]
+    made += [(job.bench / "cut.otio", "timeline"), (job.bench / "cut.fcpxml", "fcpxml")]
     write_otio(cut, media, wav_name, job.bench / "cut.otio")
-    write_edl(cut, job.bench / "cut.edl")
     write_fcpxml(cut, media, job.bench / "cut.fcpxml")
+    parts = write_edl(cut, job.bench / "cut.edl")
+    made += [(part, "edl" if number == 1 else f"edl_part{number}") for number, part in enumerate(parts, 1)]
     job.done(2, 3)
     for path, role in made:
         job.keep(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from pxr import Usd, UsdGeom
 
@@ -142,7 +143,8 @@ def _make_turnarounds(job: Job) -> dict[str, Any]:
                 for surface in ("textured", "clay")
             ]
             sheet = job.bench / f"{name}.png"
-            turnaround_sheet(name, character.file.height_m, textured=rows[0], clay=rows[1]).save(
+            top_m = _top_of(stage_file)
+            turnaround_sheet(name, character.file.height_m, top_m, textured=rows[0], clay=rows[1]).save(
                 sheet, compress_level=1
             )
             job.keep(
@@ -158,6 +160,19 @@ def _make_turnarounds(job: Job) -> dict[str, Any]:
             )
         job.done(done, len(cast))
     return {"cast": ", ".join(cast), "angles": ANGLES}
+
+
+def _top_of(stage_file: Path) -> float:
+    """How high a puppet reaches at rest with its hat on, metres above the floor it stands on."""
+    stage = Usd.Stage.Open(str(stage_file))
+    places = UsdGeom.XformCache()
+    heights = []
+    for prim in stage.Traverse():
+        points = UsdGeom.Mesh(prim).GetPointsAttr().Get() if prim.IsA(UsdGeom.Mesh) else None
+        if points:
+            up = np.array(places.GetLocalToWorldTransform(prim))[:, 2]
+            heights.append(np.asarray(points) @ up[:3] + up[3])
+    return float(max(mesh.max() for mesh in heights) - min(mesh.min() for mesh in heights))
 
 
 SET_CHARACTERS = Department(

@@ -38,5 +38,6 @@ def mixed_sound(film: Film, cut: Cut) -> np.ndarray | None:
     cue_sheet = film.root / "sound" / "sound.yaml"
     if not cue_sheet.is_file():
         return None
-    samples = mix(read_sound(cue_sheet), cut, _spoken(film), cue_sheet.parent, SAMPLE_RATE)
+    shots = {name: film_shot.shot.frames for name, film_shot in film.shots.items()}
+    samples = mix(read_sound(cue_sheet), cut, shots, _spoken(film), cue_sheet.parent, SAMPLE_RATE)
     return normalise(samples, SAMPLE_RATE, film.production.loudness_lufs)

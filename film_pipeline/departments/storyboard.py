@@ -1,6 +1,7 @@
 """Stage 2, storyboard: panels of each shot, and the contact sheet and animatic of the film."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ from film_pipeline.departments.sound import mixed_sound, sound_ingredients
 from film_pipeline.engines.passes import read_passes
 from film_pipeline.pictures.burnin import burn
 from film_pipeline.pictures.lineart import draw_lines
-from film_pipeline.pictures.panel import panel
-from film_pipeline.pictures.sheet import contact_png, contact_sheet, write_pdf
+from film_pipeline.pictures.panel import Panel, draw_panel
+from film_pipeline.pictures.pdf import write_pdf
+from film_pipeline.pictures.sheet import PAGES_AT_A_GLANCE, contact_picture, contact_sheet
 
 PANELS_A_SHOT = 3
 
@@ -63,7 +65,7 @@ def _caption(film: Film, film_shot: FilmShot) -> dict[str, Any]:
         "size": shot.size,
         "lens_mm": shot.camera.lens_mm,
         "action": shot.action,
-        "dialogue": [[line.character, line.text] for line in shot.dialogue],
+        "dialogue": [[line.frame, line.character, line.text] for line in shot.dialogue],
         "moves": [move.model_dump(mode="json") for move in shot.camera.moves],
         "length": shot.length,
         "fps": film.production.fps,
@@ -97,7 +99,7 @@ def _make(job: Job) -> dict[str, Any]:
         ) from error
     first = job.film.exposure_sheet(job.film_shot).unique_frames[0]
     licence = Reference(role="drawing", name=drawing.name, sha256=sha256_of_file(drawing))
-    _keep_panel(job, picture, first, "artist", (licence,))
+    _keep_panel(job, picture, [first], first, "artist", (licence,))
     return {"drawn_by": "artist", "panels": 1, "frames": [first]}
 
 
@@ -113,10 +115,13 @@ def _draw_previz(job: Job) -> list[int]:
 
     def drawn(frame: int, path: Path, seconds: float) -> None:
         nonlocal done
-        passes = read_passes(path, composition.identities)
-        drawing = draw_lines(passes.depth, passes.normal, passes.mattes, passes.beauty, (width, height))
+        objects = read_passes(path)
+        passes = objects.by_identity(composition.identities)
+        drawing = draw_lines(
+            passes.depth, passes.normal, passes.mattes, passes.beauty, (width, height), parts=objects.mattes
+        )
         made_from = Reference(role="composition", name=stage_file.name, sha256=composition.digest(frame))
-        _keep_panel(job, Image.fromarray(drawing).convert("RGB"), frame, "previz", (made_from,), seconds)
+        _keep_panel(job, Image.fromarray(drawing).convert("RGB"), frames, frame, "previz", (made_from,), seconds)
         done += 1
         job.done(done, len(frames))
 
@@ -132,26 +137,15 @@ def _draw_previz(job: Job) -> list[int]:
 def _keep_panel(
     job: Job,
     picture: Image.Image,
+    frames: list[int],
     frame: int,
     drawn_by: str,
     references: tuple[Reference, ...],
     seconds: float | None = None,
 ) -> None:
-    film_shot = job.film_shot
     drawing = job.bench / f"drawing.{frame}.png"
     picture.save(drawing, compress_level=1)
-    sheet = panel(
-        picture,
-        slate=job.shot,
-        size=film_shot.shot.size,
-        lens_mm=film_shot.shot.camera.lens_mm,
-        action=film_shot.shot.action,
-        dialogue=[(line.character, line.text) for line in film_shot.shot.dialogue],
-        moves=film_shot.shot.camera.moves,
-        length=film_shot.shot.length,
-        rate=job.film.production.rate,
-        drawn_by=drawn_by,
-    )
+    sheet = draw_panel(picture, _panel(job, frames, frame, drawn_by))
     framed = job.bench / f"panel.{frame}.png"
     sheet.save(framed, compress_level=1)
     for path, role in ((drawing, "drawing"), (framed, "panel")):
@@ -170,6 +164,28 @@ def _keep_panel(
         )
 
 
+def _panel(job: Job, frames: list[int], frame: int, drawn_by: str) -> Panel:
+    """What is under a panel: the dialogue from its frame to the next panel's, the camera's move on the first alone."""
+    shot = job.film_shot.shot
+    number = frames.index(frame)
+    begins = frame if number else shot.frames.first_frame
+    ends = frames[number + 1] if number + 1 < len(frames) else shot.frames.last_frame + 1
+    return Panel(
+        slate=job.shot,
+        size=shot.size,
+        lens_mm=shot.camera.lens_mm,
+        action=shot.action,
+        dialogue=[(line.character, line.text) for line in shot.dialogue if begins <= line.frame < ends],
+        moves=shot.camera.moves if number == 0 else (),
+        length=shot.length,
+        rate=job.film.production.rate,
+        drawn_by=drawn_by,
+        frame=frame,
+        number=number + 1,
+        count=len(frames),
+    )
+
+
 def _animatic_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     panels = {name: contents(turnover, "panel", "drawing") for name, turnover in upstream.every("storyboard").items()}
     return recipe_for(
@@ -185,12 +201,11 @@ def _make_animatic(job: Job) -> dict[str, Any]:
     film = job.film
     boards = job.upstream.every("storyboard")
     panels = [(item, job.path(item)) for turnover in boards.values() for item in turnover.of("panel")]
-    pages = contact_sheet(
-        [Image.open(path).convert("RGB") for _, path in panels], title=film.production.title, subtitle="Storyboard"
-    )
     pdf, png, movie = job.bench / "contact.pdf", job.bench / "contact.png", job.bench / "animatic.mp4"
-    write_pdf(pages, pdf)
-    contact_png(pages).save(png, compress_level=1)
+    paths = [path for _, path in panels]
+    pages = write_pdf(contact_sheet(paths, film.production.title, "Storyboard"), pdf, film.production.title)
+    first = list(islice(contact_sheet(paths, film.production.title, "Storyboard"), PAGES_AT_A_GLANCE))
+    contact_picture(first, more=pages - len(first)).save(png, compress_level=1)
     cut = assemble(film.production, {name: film_shot.shot for name, film_shot in film.shots.items()})
     encode_review(_animatic_frames(job, cut), cut.rate, mixed_sound(film, cut), movie)
     references = tuple(reference("panel", item) for item, _ in panels)

@@ -2,7 +2,8 @@
 
 import difflib
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +17,14 @@ from film_pipeline.core.cut import Cut
 from film_pipeline.core.files import FilmFile, read_yaml
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
+from film_pipeline.core.timing import FrameRange
 from film_pipeline.editorial.synth import GENERATORS, room
 
 Stereo = NDArray[np.float32]
 Kind = Literal["file", "drone", "wind", "tick", "knock", "scratch", "steps", "creak", "celesta", "puff", "murmur"]
 _WORDS_A_SECOND = 2.6
-SYNTH_VERSION = 1
+SYNTH_VERSION = 2
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Cue(FilmFile):
     def _has_its_file(self) -> "Cue":
         if (self.sound == "file") != bool(self.file):
             raise ValueError("a cue with `sound: file` names its file, and no other does")
+        if self.frame is not None and not self.shot:
+            raise ValueError("a cue with a frame names the shot that the frame is of")
         return self
 
 
@@ -97,36 +102,88 @@ def recipe_of_sound(sound: SoundFile, folder: Path) -> dict[str, Any]:
     }
 
 
-def mix(sound: SoundFile, cut: Cut, dialogue: Sequence[SpokenLine], folder: Path, sample_rate: int = 48_000) -> Stereo:
-    """The mix, (n, 2) float32, exactly as long as the cut.
+@dataclass(frozen=True)
+class _Stage:
+    """What sounds are laid against: the cut, the frames that were shot, and the sample rate."""
 
-    Raises FilmProblem for a cue at a shot that the film does not have and for a file that can't be read.
+    cut: Cut
+    shots: Mapping[str, FrameRange]
+    cue_sheet: Path
+    sample_rate: int
+
+    def start(self, shot: str, frame: int | None, where: str) -> int | None:
+        """The sample at which a shot's frame plays; None, and a word in the log, for a shot that the edit leaves out.
+
+        A frame that is trimmed off starts where it would play if it were not: a sound from before the cut is under way
+        at the cut, and one from after it is heard over the next shot.
+        """
+        if not shot:
+            return 0
+        if shot not in self.shots:
+            near = difflib.get_close_matches(shot, self.shots, 1) or list(self.shots)[:1]
+            raise self._refuse(
+                where, f"it starts at {shot}, which the film does not have", f"did you mean {', '.join(near)}?"
+            )
+        shot_frames = self.shots[shot]
+        frame = shot_frames.first_frame if frame is None else frame
+        if frame not in shot_frames:
+            raise self._refuse(
+                where, f"it starts at frame {frame} of {shot}, which has {shot_frames}", "name one of its frames"
+            )
+        place = self.cut.place_of(shot, frame)
+        if place is None:
+            first = self.cut.start_of(shot)
+            if first is None:
+                log.info("%s is silent: the edit leaves %s out", where, shot)
+                return None
+            place = first + frame - shot_frames.first_frame
+        return self.cut.rate.samples(place, self.sample_rate)
+
+    def _refuse(self, where: str, problem: str, mend: str) -> FilmProblem:
+        return FilmProblem(problem, mend, file=self.cue_sheet, field_name=where)
+
+
+def mix(
+    sound: SoundFile,
+    cut: Cut,
+    shots: Mapping[str, FrameRange],
+    dialogue: Sequence[SpokenLine],
+    folder: Path,
+    sample_rate: int = 48_000,
+) -> Stereo:
+    """The mix, (n, 2) float32, exactly as long as the cut. shots: every shot of the film with the frames it has.
+
+    Raises FilmProblem for a cue at a shot or frame that the film does not have and for a file that can't be read.
     """
     length = cut.rate.samples(cut.length, sample_rate)
     dry, wet = np.zeros((length, 2)), np.zeros((length, 2))
+    stage = _Stage(cut, shots, folder / "sound.yaml", sample_rate)
     for number, cue in enumerate(sound.cues):
-        start = _start(cut, cue.shot, cue.frame, sample_rate, f"cues[{number}]")
-        if start is None:
-            continue
-        seconds = min(cue.seconds or np.inf, max(0.0, (length - start) / sample_rate))
-        if seconds <= 0:
-            continue
-        if cue.file:
-            made = _read(_file(folder, cue.file), sample_rate)[: round(seconds * sample_rate)]
-        else:
-            made = _made(cue.sound, seconds, sample_rate, cue.pitch, f"{number} {cue.sound}")
-        _faded(made, cue.fade_in, cue.fade_out, sample_rate)
-        _lay(dry if cue.sound in ("drone", "wind") else wet, made, start, cue.gain_db, cue.pan)
-    for tune in sound.tunes:
-        _play(wet, tune, cut, sample_rate)
+        _sound(dry if cue.sound in ("drone", "wind") else wet, number, cue, stage, folder)
+    for number, tune in enumerate(sound.tunes):
+        _play(wet, tune, stage, f"tunes.{number}")
     for line in dialogue:
-        _speak(wet, line, sound, cut, sample_rate)
+        _speak(wet, line, sound, stage)
     mixed = dry + room(wet, sample_rate, sound.room_seconds, sound.room_wet)
     return mixed.astype(np.float32)
 
 
-def _play(into: NDArray[np.float64], tune: Tune, cut: Cut, rate: int) -> None:
-    start = _start(cut, tune.shot, tune.frame, rate, "tunes")
+def _sound(into: NDArray[np.float64], number: int, cue: Cue, stage: _Stage, folder: Path) -> None:
+    start, rate = stage.start(cue.shot, cue.frame, f"cues.{number}"), stage.sample_rate
+    recorded = _read(_file(folder, cue.file), rate) if cue.file else None
+    if start is None or start >= len(into):
+        return
+    seconds = min(cue.seconds or np.inf, (len(into) - start) / rate)
+    if recorded is None:
+        made = _made(cue.sound, seconds, rate, cue.pitch, f"{number} {cue.sound}")
+    else:
+        made = recorded[: round(seconds * rate)]
+    _faded(made, cue.fade_in, cue.fade_out, rate)
+    _lay(into, made, start, cue.gain_db, cue.pan)
+
+
+def _play(into: NDArray[np.float64], tune: Tune, stage: _Stage, where: str) -> None:
+    start, rate = stage.start(tune.shot, tune.frame, where), stage.sample_rate
     if start is None:
         return
     for number, (beat, hertz) in enumerate(tune.notes):
@@ -134,32 +191,14 @@ def _play(into: NDArray[np.float64], tune: Tune, cut: Cut, rate: int) -> None:
         _lay(into, note, start + round(beat * tune.beat_seconds * rate), tune.gain_db, 0.15 * (-1) ** number)
 
 
-def _speak(into: NDArray[np.float64], line: SpokenLine, sound: SoundFile, cut: Cut, rate: int) -> None:
-    start = _start(cut, line.shot, line.frame, rate, "dialogue")
+def _speak(into: NDArray[np.float64], line: SpokenLine, sound: SoundFile, stage: _Stage) -> None:
+    start = stage.start(line.shot, line.frame, f"dialogue of {line.shot}")
     if start is None:
         return
     voice = sound.voices.get(line.character, Voice())
     seconds = max(0.5, len(line.text.split()) / _WORDS_A_SECOND)
-    made = _made("murmur", seconds, rate, voice.pitch, f"{line.character} {line.text}")
+    made = _made("murmur", seconds, stage.sample_rate, voice.pitch, f"{line.character} {line.text}")
     _lay(into, made, start, voice.gain_db, voice.pan)
-
-
-def _start(cut: Cut, shot: str, frame: int | None, rate: int, where: str) -> int | None:
-    """The sample that a shot's frame plays at; None for a shot that the edit leaves out."""
-    if not shot:
-        return 0
-    place = cut.start_of(shot)
-    if place is None:
-        known = [clip.shot for clip in cut.clips]
-        near = difflib.get_close_matches(shot, known, 1) or known[:1]
-        raise FilmProblem(
-            f"{where} starts at {shot}, which the cut does not have",
-            f"did you mean {near[0] if near else 'a shot of the cut'}?",
-            field_name=where,
-        )
-    clip = next(clip for clip in cut.clips if clip.shot == shot)
-    first = clip.available.first_frame
-    return cut.rate.samples(place + (frame or first) - first, rate)
 
 
 def _made(kind: str, seconds: float, rate: int, pitch: float, seed: str) -> NDArray[np.float64]:
@@ -190,7 +229,11 @@ def _lay(into: NDArray[np.float64], made: NDArray[np.float64], start: int, gain_
 
 def _file(folder: Path, name: str) -> Path:
     path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+    if not path.is_relative_to(folder.resolve()):
+        raise FilmProblem(
+            f"the sound file {name!r} lies outside {folder.name}/", f"put it into {folder}", file=folder / "sound.yaml"
+        )
+    if not path.is_file():
         raise FilmProblem(f"the sound file {name!r} is missing", f"put it into {folder}", file=folder / "sound.yaml")
     return path
 
@@ -203,4 +246,6 @@ def _read(path: Path, rate: int) -> NDArray[np.float64]:
             parts += [part.to_ndarray() for part in resampler.resample(None)]
     except (av.FFmpegError, IndexError) as error:
         raise FilmProblem(f"the sound can't be read: {error}", "save it as WAV or FLAC", file=path) from error
+    if not parts:
+        raise FilmProblem("the sound file holds no sound", "save it again as WAV or FLAC", file=path)
     return np.concatenate(parts, axis=1).T.astype(np.float64)

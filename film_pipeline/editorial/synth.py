@@ -19,6 +19,11 @@ def _noise(count: int, rng: np.random.Generator) -> Sound:
 
 
 def _band(sound: Sound, low: float, high: float, rate: int, order: int = 2) -> Sound:
+    """What lies between two pitches, as far as the sample rate holds it."""
+    high = min(max(high, low * 1.05), 0.49 * rate)
+    low = min(low, high * 0.95)
+    if not len(sound):
+        return sound
     return np.asarray(sosfilt(butter(order, [low, high], "bandpass", fs=rate, output="sos"), sound))
 
 

@@ -22,6 +22,11 @@ Plane = NDArray[np.float32]
 FAR_M = 1e6
 SOFTENING = 1.3
 """Of the field, in pixels of the passes: enough to make a straight line of a staircase."""
+ROOMY = 0.22
+"""The share of pixels that lines mark (two pixels each) before they crowd: one line in nine pixels."""
+FINER = 0.7
+LEAST_PEN = 0.3
+"""Of the pen's width, left at any distance."""
 
 
 def breaks(
@@ -63,25 +68,24 @@ def draw_ink(
     half = np.float32(0.5 * height / 720)
     marks = breaks(depth, normal, mattes, ink.depth_threshold, ink.normal_threshold_deg)
     sigma = max(SOFTENING, 0.6 * max(ink.width, ink.crease_width) * float(half) * to_pass)
-    crowd = ndimage.gaussian_filter(np.maximum(*marks), 3 * sigma, truncate=2.0)
+    # How much of the neighbourhood is marked beyond what lines with room between them mark.
+    crowd = np.maximum(ndimage.gaussian_filter(np.maximum(*marks), 3 * sigma, truncate=2.0) - ROOMY, 0)
     # Where lines crowd, the pen gets finer, or books and papers would be blots.
-    nearness = (
-        1 / (1 + np.minimum(depth, FAR_M) / np.float32(ink.fade_m)) / (1 + 2.2 * np.maximum(crowd - 0.22, 0) / 0.22)
-    )
+    pen = (LEAST_PEN + 1 / (1 + np.minimum(depth, FAR_M) / np.float32(ink.fade_m))) / (1 + FINER * crowd / ROOMY)
     tone = tone_stops(picture)
     dark = ink.scratch * np.clip((ink.scratch_stops + 1 - tone) / 2, 0, 1)
     # A break is marked two pixels wide: so wide is its softened profile, and so high its middle.
-    spread = math.sqrt(sigma**2 + 1 / 3)
+    spread, peak = math.sqrt(sigma**2 + 1 / 3), math.erf(1 / (sigma * math.sqrt(2)))
     _DRAW(
         picture,
-        np.ascontiguousarray(np.stack([_field(mark, sigma) for mark in marks])),
-        np.ascontiguousarray(nearness, dtype=np.float32),
+        np.ascontiguousarray(np.stack([_field(mark, sigma, peak, crowd) for mark in marks])),
+        np.ascontiguousarray(pen, dtype=np.float32),
         resize_plane(dark.astype(np.float32), (depth.shape[1], depth.shape[0])),
         hand.errors,
         np.array([ink.width * half, ink.crease_width * half], np.float32),
         np.float32(spread / to_pass),
         np.float32(spread),
-        np.float32(math.erf(1 / (sigma * math.sqrt(2)))),
+        np.float32(peak),
         np.float32(ink.jitter),
         np.float32(ink.amount),
         np.array([ink.color, ink.scratch_color], np.float32),
@@ -89,11 +93,16 @@ def draw_ink(
     return picture
 
 
-def _field(marks: Plane, sigma: float) -> NDArray[np.float32]:
-    """(h, w, 3): the softened marks, and their slopes to the right and down."""
+def _field(marks: Plane, sigma: float, peak: float, crowd: Plane) -> NDArray[np.float32]:
+    """(h, w, 3): the softened marks, and their slopes to the right and down.
+
+    Crowded lines soften into one grey with hardly a slope, which reads as the middle of a line everywhere. What the
+    crowd adds is taken off, and the ridges that are left stand as high again as a lone line, which is `peak`.
+    """
     soft = ndimage.gaussian_filter(marks, sigma, truncate=3.0)
     down, across = np.gradient(soft)
-    return np.asarray(np.stack([soft, across, down], axis=-1), dtype=np.float32)
+    left = peak / np.maximum(peak - crowd, 0.6 * peak)
+    return np.asarray(np.stack([np.maximum(soft - crowd, 0), across, down], axis=-1) * left[..., None], np.float32)
 
 
 def _identities(mattes: Mapping[str, Plane], shape: tuple[int, ...]) -> NDArray[np.int16] | None:
@@ -131,7 +140,7 @@ def _mark(field: Plane, axis: int, strength: Plane) -> None:
 def _draw_loop(
     picture: Picture,
     fields: NDArray[np.float32],
-    nearness: Plane,
+    pen: Plane,
     darkness: Plane,
     errors: NDArray[np.float32],
     half_widths: NDArray[np.float32],
@@ -144,7 +153,7 @@ def _draw_loop(
 ) -> None:
     """Across a softened line f = A exp(-d^2 / 2 s^2), so d = s^2 |slope of f| / f, whatever its strength A is."""
     height, width = picture.shape[:2]
-    pass_height, pass_width = nearness.shape
+    pass_height, pass_width = pen.shape
     scale_x, scale_y = np.float32(pass_width / width), np.float32(pass_height / height)
     for y in range(height):
         row = y // STEP
@@ -181,9 +190,9 @@ def _draw_loop(
                 whole = min(strength * math.exp(min(np.float32(0.5) * away * away, np.float32(6.0))) / peak, 1.0)
                 weight = a * errors[row, column, 2] + b * errors[row, column + 1, 2]
                 weight += c * errors[row + 1, column, 2] + d * errors[row + 1, column + 1, 2]
-                near = p * nearness[top, left] + q * nearness[top, left + 1]
-                near += r * nearness[top + 1, left] + s * nearness[top + 1, left + 1]
-                half = half_widths[kind] * (1 + jitter * weight) * (np.float32(0.3) + near) * whole
+                wide = p * pen[top, left] + q * pen[top, left + 1]
+                wide += r * pen[top + 1, left] + s * pen[top + 1, left + 1]
+                half = half_widths[kind] * (1 + jitter * weight) * wide * whole
                 cover = max(cover, np.float32(min(max(half + 0.5 - away * spread, 0.0), 1.0, 2 * half)))
             if cover > 0:
                 dark = p * darkness[top, left] + q * darkness[top, left + 1]
@@ -197,7 +206,7 @@ def _draw_loop(
 def _draw_numpy(
     picture: Picture,
     fields: NDArray[np.float32],
-    nearness: Plane,
+    pen: Plane,
     darkness: Plane,
     errors: NDArray[np.float32],
     half_widths: NDArray[np.float32],
@@ -211,15 +220,15 @@ def _draw_numpy(
     height, width = picture.shape[:2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     aside_x, aside_y, weight = (_at(errors[..., part], x / STEP, y / STEP) for part in range(3))
-    at_x = np.clip((x + 0.5 + aside_x) * nearness.shape[1] / width - 0.5, 0, nearness.shape[1] - 1.001)
-    at_y = np.clip((y + 0.5 + aside_y) * nearness.shape[0] / height - 0.5, 0, nearness.shape[0] - 1.001)
-    near = _at(nearness, at_x, at_y)
+    at_x = np.clip((x + 0.5 + aside_x) * pen.shape[1] / width - 0.5, 0, pen.shape[1] - 1.001)
+    at_y = np.clip((y + 0.5 + aside_y) * pen.shape[0] / height - 0.5, 0, pen.shape[0] - 1.001)
+    wide = _at(pen, at_x, at_y)
     cover = np.zeros((height, width), np.float32)
     for kind in range(2):
         strength, slope_x, slope_y = (_at(fields[kind, ..., part], at_x, at_y) for part in range(3))
         away = pass_spread * np.sqrt(slope_x**2 + slope_y**2) / np.maximum(strength, 1e-6)
         whole = np.minimum(strength * np.exp(np.minimum(0.5 * away**2, 6)) / peak, 1)
-        half = half_widths[kind] * (1 + jitter * weight) * (0.3 + near) * whole
+        half = half_widths[kind] * (1 + jitter * weight) * wide * whole
         drawn = np.minimum(np.clip(half + 0.5 - away * spread, 0, 1), 2 * half)
         cover = np.maximum(cover, np.where((strength < 0.02) | (half_widths[kind] <= 0), 0, drawn))
     color = colors[0] + _at(darkness, at_x, at_y)[..., None] * (colors[1] - colors[0])

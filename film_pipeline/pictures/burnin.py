@@ -6,26 +6,27 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from film_pipeline.pictures.type import face, measure, wrap
+from film_pipeline.pictures.type import fitted, line_height, measure, shortened, write
 
 Bytes = NDArray[np.uint8]
+_DIALOGUE_LINES = 3
 
 
 def burn(picture: Bytes, slate: str, frame: int, timecode: str, dialogue: str = "", stage: str = "") -> Bytes:
     """The picture (h, w, 3) with its burn-in: slate and stage at the lower left, frame and timecode at the lower right.
 
-    Nothing outside the labels' boxes is touched.
+    Nothing outside the labels' boxes is touched. Dialogue stands above them, three lines of it at the most.
     """
     height, width = picture.shape[:2]
     size = max(11, height // 36)
     burnt = picture.copy()
     edge = height - size // 2
-    left = f"{slate}  {stage}".strip()
-    _put(burnt, _label(left, size), size, edge)
     clock = _label(f"{frame:04d}  {timecode}", size)
     _put(burnt, clock, width - size - clock.shape[1], edge)
+    room = max(size, width - 4 * size - clock.shape[1])
+    _put(burnt, _label(shortened(f"{slate}  {stage}".strip(), size, room), size), size, edge)
     if dialogue:
-        for number, line in enumerate(reversed(wrap(dialogue, size, round(width * 0.7))[-3:])):
+        for number, line in enumerate(reversed(fitted(dialogue, size, round(width * 0.7), _DIALOGUE_LINES))):
             words = _label(line, size)
             _put(burnt, words, (width - words.shape[1]) // 2, edge - (number + 1) * round(size * 1.7))
     return burnt
@@ -35,7 +36,7 @@ def burn(picture: Bytes, slate: str, frame: int, timecode: str, dialogue: str = 
 def _label(text: str, size: int) -> Bytes:
     wide, tall = measure(text, size) + size, round(size * 1.5)
     box = Image.new("L", (wide, tall))
-    ImageDraw.Draw(box).text((size // 2, tall // 2), text, font=face(size, text), fill=235, anchor="lm")
+    write(ImageDraw.Draw(box), (size // 2, (tall - line_height(size)) / 2), text, size, 235)
     return np.asarray(box)
 
 

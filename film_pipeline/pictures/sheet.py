@@ -1,62 +1,98 @@
 """Sheets of pictures: contact sheets as pages, grids with labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from film_pipeline.pictures.panel import INK, PAPER
-from film_pipeline.pictures.type import face, measure, set_lines
+from film_pipeline.pictures.panel import INK, MARGIN, PAPER
+from film_pipeline.pictures.type import measure, set_lines, shortened, write
 
 A4_LANDSCAPE = (1754, 1240)
 """Pixels of an A4 page at 150 dots an inch."""
+PAGES_AT_A_GLANCE = 6
 _MARGIN = 48
 _HEAD = 84
+_GAP = 16
+_LEGIBLE = 0.7
+"""The smallest scale at which a panel's caption can be read in print: 7 points."""
 
 
-def contact_sheet(panels: Sequence[Image.Image], title: str, subtitle: str, columns: int = 3) -> list[Image.Image]:
+def contact_sheet(panels: Sequence[Path], title: str, subtitle: str) -> Iterator[Image.Image]:
     """Panels on A4 pages, in reading order, each page headed by title and page number."""
-    cell_w = (A4_LANDSCAPE[0] - 2 * _MARGIN - (columns - 1) * 20) // columns
-    cell_h = round(cell_w * max(panel.height / panel.width for panel in panels))
-    rows = max(1, (A4_LANDSCAPE[1] - _HEAD - _MARGIN + 16) // (cell_h + 16))
-    a_page = rows * columns
-    pages = []
-    count = -(-len(panels) // a_page)
+    sizes = [_size_of(path) for path in panels]
+    cell = (max((width for width, _ in sizes), default=1), max((height for _, height in sizes), default=1))
+    columns, rows, scale = _layout(*cell)
+    a_page = columns * rows
+    count = max(1, -(-len(panels) // a_page))
     for number in range(count):
         page = Image.new("RGB", A4_LANDSCAPE, PAPER)
         _head(page, title, f"{subtitle}   {number + 1} / {count}")
-        for place, picture in enumerate(panels[number * a_page : (number + 1) * a_page]):
-            x = _MARGIN + (place % columns) * (cell_w + 20)
-            y = _HEAD + (place // columns) * (cell_h + 16)
+        for place, path in enumerate(panels[number * a_page : (number + 1) * a_page]):
+            with Image.open(path) as opened:
+                picture = opened.convert("RGB")
+            wide, high = (max(1, round(side * scale)) for side in picture.size)
             page.paste(
-                picture.resize((cell_w, round(cell_w * picture.height / picture.width)), Image.Resampling.LANCZOS),
-                (x, y),
+                picture.resize((wide, high), Image.Resampling.LANCZOS),
+                _corner(place, (columns, rows), (cell[0] * scale, cell[1] * scale), MARGIN * scale),
             )
-        pages.append(page)
-    return pages
+        yield page
+
+
+def _size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as opened:
+        return opened.size
+
+
+def _layout(width: int, height: int) -> tuple[int, int, float]:
+    """Columns, rows and scale that show the most of cells of a size on a page while captions can be read."""
+    room_w, room_h = A4_LANDSCAPE[0] - 2 * _MARGIN, A4_LANDSCAPE[1] - _HEAD - _MARGIN
+    layouts = [
+        (
+            columns,
+            rows,
+            min((room_w - (columns - 1) * _GAP) / columns / width, (room_h - (rows - 1) * _GAP) / rows / height),
+        )
+        for columns in range(1, 6)
+        for rows in range(1, 5)
+    ]
+    legible = [layout for layout in layouts if layout[2] >= _LEGIBLE]
+    return max(legible or layouts[:1], key=lambda layout: layout[0] * layout[1] * layout[2] ** 2)
+
+
+def _corner(place: int, layout: tuple[int, int], cell: tuple[float, float], margin: float) -> tuple[int, int]:
+    """Where a cell stands: the columns spread over the width of the page, the rows over its height.
+
+    margin: the cells' own, which goes over the page's, so that their frames stand flush with its head.
+    """
+    columns, rows = layout
+    room_w, room_h = A4_LANDSCAPE[0] - 2 * (_MARGIN - margin), A4_LANDSCAPE[1] - _HEAD - _MARGIN
+    spare_w = (room_w - columns * cell[0]) / max(1, columns - 1)
+    spare_h = (room_h - rows * cell[1]) / rows
+    x = _MARGIN - margin + (place % columns) * (cell[0] + spare_w) + (spare_w / 2 if columns == 1 else 0)
+    y = _HEAD + (place // columns) * (cell[1] + spare_h)
+    return round(x), round(y)
 
 
 def _head(page: Image.Image, title: str, right: str) -> None:
     draw = ImageDraw.Draw(page)
-    draw.text((_MARGIN, 26), title, font=face(34, title), fill=INK)
-    draw.text((page.width - _MARGIN - measure(right, 20), 38), right, font=face(20, right), fill=INK)
+    room = page.width - 2 * _MARGIN - measure(right, 21) - 30
+    write(draw, (_MARGIN, 22), shortened(title, 34, room, "Semibold"), 34, INK, "Semibold")
+    write(draw, (page.width - _MARGIN, 36), right, 21, INK, align="right")
     draw.line((_MARGIN, _HEAD - 12, page.width - _MARGIN, _HEAD - 12), fill=INK, width=2)
 
 
-def write_pdf(pages: Sequence[Image.Image], path: Path) -> None:
-    """The pages as a PDF at 150 dots an inch. It carries no date: the same pages are the same bytes."""
-    first, *more = pages
-    stamp = {"creationDate": None, "modDate": None}
-    first.save(path, "PDF", save_all=True, append_images=more, resolution=150.0, **stamp)
-
-
-def contact_png(pages: Sequence[Image.Image]) -> Image.Image:
-    """All pages in one picture, one under the other."""
-    sheet = Image.new("RGB", (pages[0].width, sum(page.height for page in pages)), PAPER)
+def contact_picture(pages: Sequence[Image.Image], more: int = 0) -> Image.Image:
+    """Pages in one picture, one under the other. more: pages that are not in it, which it says."""
+    foot = 60 if more else 0
+    sheet = Image.new("RGB", (pages[0].width, sum(page.height for page in pages) + foot), PAPER)
     y = 0
     for page in pages:
         sheet.paste(page, (0, y))
         y += page.height
+    if more:
+        told = f"and {more} more page{'s' if more > 1 else ''} in the PDF"
+        write(ImageDraw.Draw(sheet), (sheet.width / 2, y + 10), told, 26, INK, "It", "middle")
     return sheet
 
 
@@ -66,17 +102,19 @@ def grid(
     """Pictures side by side under a title, each with its label."""
     cells = [
         image.convert("RGB").resize(
-            (cell_width, round(cell_width * image.height / image.width)), Image.Resampling.LANCZOS
+            (cell_width, max(1, round(cell_width * image.height / image.width))), Image.Resampling.LANCZOS
         )
         for image in images
     ]
-    tall = max(cell.height for cell in cells) + 34
+    columns = min(columns, max(1, len(cells)))
+    tall = max((cell.height for cell in cells), default=0) + 38
     rows = -(-len(cells) // columns)
     sheet = Image.new("RGB", (columns * (cell_width + 12) + 12, _HEAD + rows * (tall + 8) + 12), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((16, 24), title, font=face(30, title), fill=INK)
+    write(draw, (16, 22), shortened(title, 30, sheet.width - 32, "Semibold"), 30, INK, "Semibold")
     for place, (cell, label) in enumerate(zip(cells, labels, strict=True)):
         x, y = 12 + (place % columns) * (cell_width + 12), _HEAD + (place // columns) * (tall + 8)
         sheet.paste(cell, (x, y))
-        set_lines(sheet, (x + 2, y + cell.height + 6), label, 18, cell_width - 4, 1, INK)
+        draw.rectangle((x - 1, y - 1, x + cell_width, y + cell.height), outline=INK, width=1)
+        set_lines(sheet, (x + 2, y + cell.height + 6), label, 19, cell_width - 4, 1, INK)
     return sheet

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from small_film import SmallFilm
 
 from film_pipeline.departments.film import Film
-from tests.conftest import SmallFilm
 
 pytestmark = pytest.mark.blender
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import av
 import pytest
-
-from tests.conftest import SmallFilm
+from small_film import SmallFilm
 
 pytestmark = pytest.mark.blender
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import av
 import pytest
+from small_film import SmallFilm
 
 from film_pipeline.core.record import Record
 from film_pipeline.departments.film import Film
 from film_pipeline.stores.filing import sidecar_of
 from film_pipeline.stores.rebuild import verify
 from film_pipeline.stores.warehouse import lineage_of, open_current
-from tests.conftest import SmallFilm
 
 pytestmark = pytest.mark.blender
 
