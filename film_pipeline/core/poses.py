@@ -268,12 +268,41 @@ HANDS: dict[str, Pose] = {
 }
 
 
+_JAW_OPEN = Pose.of({"mouth": (18, 0, 0)})
+
+
+def shapes_for(joints: Sequence[str], has_jaw: bool = False) -> tuple[dict[str, Pose], dict[str, Pose]]:
+    """The face and hand shapes as a puppet with these joints makes them; the empty pose where it has none of a shape's
+    joints.
+
+    has_jaw: its mouth is a jaw, which opens by turning and is never drawn wide or narrow.
+    """
+    faces = {shape: Pose(pose.rotations) for shape, pose in FACE.items()} | {"jaw_open": _JAW_OPEN} if has_jaw else FACE
+    return _within(faces, joints), _within(HANDS, joints)
+
+
+def _within(shapes: Mapping[str, Pose], joints: Sequence[str]) -> dict[str, Pose]:
+    return {
+        shape: Pose(
+            {joint: turn for joint, turn in pose.rotations.items() if joint in joints},
+            {joint: scale for joint, scale in pose.scales.items() if joint in joints},
+        )
+        for shape, pose in shapes.items()
+    }
+
+
 def library(own: Mapping[str, Turns] | None = None) -> dict[str, Turns]:
     """The poses that a puppet knows: everybody's and its own."""
     return {**POSES, **(own or {})}
 
 
-def key_pose(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) -> Pose:
+def key_pose(
+    key: PoseKey,
+    poses: Mapping[str, Turns],
+    joints: Sequence[str],
+    faces: Mapping[str, Pose] = FACE,
+    hands: Mapping[str, Pose] = HANDS,
+) -> Pose:
     """The pose that a key asks for. Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
     neutral = Pose.of(poses["neutral"])
     pose = neutral.towards(Pose.of(_named(key.pose, poses, "pose")), key.blend)
@@ -282,7 +311,7 @@ def key_pose(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) ->
     for joint in key.joints:
         _named(joint, dict.fromkeys(joints), "joint")
     pose = pose.with_turns({joint: _turn(tuple(turn)) for joint, turn in key.joints.items()})
-    for shapes, asked, kind in ((FACE, key.face, "face shape"), (HANDS, key.hands, "hand shape")):
+    for shapes, asked, kind in ((faces, key.face, "face shape"), (hands, key.hands, "hand shape")):
         for name, weight in asked.items():
             shape = Pose().towards(_named(name, shapes, kind), weight)
             pose = pose.with_turns(shape.rotations).with_scales(shape.scales)
@@ -290,10 +319,15 @@ def key_pose(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) ->
 
 
 def perform(
-    keys: Sequence[PoseKey], poses: Mapping[str, Turns], joints: Sequence[str], frames: Sequence[int]
+    keys: Sequence[PoseKey],
+    poses: Mapping[str, Turns],
+    joints: Sequence[str],
+    frames: Sequence[int],
+    faces: Mapping[str, Pose] = FACE,
+    hands: Mapping[str, Pose] = HANDS,
 ) -> dict[int, Pose]:
     """The pose at each frame, eased from key to key; before the first key and after the last, theirs."""
-    posed = [key_pose(key, poses, joints) for key in keys]
+    posed = [key_pose(key, poses, joints, faces, hands) for key in keys]
     performance = {}
     for frame in frames:
         place, amount = between_keys(keys, frame)
