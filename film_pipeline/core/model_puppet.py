@@ -27,6 +27,14 @@ HANGING = {
 """Where our limbs point at rest: joint -> the joint that it points to, and the way there on the left side."""
 _UPRIGHT_WITHIN = np.cos(np.radians(25))
 _OF_HEAD = ("head", "mouth", *(f"{part}_{side}" for part in ("eye", "lid", "brow") for side in ("left", "right")))
+_BONES = (
+    ("hips", "spine"), ("hips", "thigh_left"), ("hips", "thigh_right"), ("spine", "chest"), ("hips", "chest"),
+    ("chest", "neck"), ("chest", "arm_left"), ("chest", "arm_right"), ("head", "head"), ("neck", "head"),
+    *((f"{begin}_{side}", f"{end}_{side}") for begin, end in
+      (("arm", "forearm"), ("forearm", "hand"), ("hand", "fingers"), ("hand", "hand"), ("thigh", "shin"),
+       ("shin", "foot"), ("foot", "foot")) for side in ("left", "right")),
+)  # fmt: skip
+"""Joints that points without a joint of ours above them may move with, and where each bone ends."""
 _SPARED = ("mouth", "brow", "eye", "lid", "fingers", "thumb")
 """Joints that a puppet can do without; the others of ours stand in between where the model lacks them."""
 
@@ -90,6 +98,8 @@ class _Fitting:
         self.names = tuple(name for name in PARENTS if name in self.joints or not name.startswith(_SPARED))
         self.place_of = {node: self.names.index(name) for name, nodes in self.joints.items() for node in nodes}
         self._follows: dict[int, int] = {}
+        self._lost: dict[str, list[str]] = {}
+        self._carrying = {index for node in self.place_of for index in list(model.ancestry(node))[1:]}
 
     def wrong(self, problem: str, mend: str) -> FilmProblem:
         return FilmProblem(problem, mend, file=self.model.path)
@@ -102,6 +112,7 @@ class _Fitting:
         parts = [part for index in self.model.shown for part in self._parts(index, axes)]
         if not parts:
             raise self.wrong("nothing of it is skinned", "bind its mesh to its joints")
+        self._say_lost()
         turns = _straightening(places)
         rest = _rest(places, turns, self.names)
         top, head, floor = self._extent(parts, places, rest, turns)
@@ -198,17 +209,33 @@ class _Fitting:
         return self.bound.of(index)[None], np.zeros((count, 1), np.int64), np.ones((count, 1))
 
     def _following(self, node: int) -> int:
-        """The place of the joint that a node moves with: the nearest at or above it; the hips where there is none."""
-        passed = []
-        found: int | None = None
-        for above in self.model.ancestry(node):
-            found = self.place_of.get(above, self._follows.get(above))
-            if found is not None:
-                break
-            passed.append(above)
-        place = self.names.index("hips") if found is None else found
-        self._follows.update(dict.fromkeys(passed, place))
-        return place
+        """The place of the joint that a node moves with: the nearest at or above it, else the nearest in space."""
+        if node not in self._follows:
+            above = [self.place_of[index] for index in self.model.ancestry(node) if index in self.place_of]
+            self._follows[node] = above[0] if above else self._nearest(node)
+        return self._follows[node]
+
+    def _nearest(self, node: int) -> int:
+        """The hips for what our joints hang on; else, where an export has flattened the rig, the nearest bone."""
+        if node in self._carrying:
+            return self.names.index("hips")
+        place = self.bound.of(node)[:3, 3]
+        nearest, name = float("inf"), "hips"
+        for joint, end in _BONES:
+            if joint in self.joints and end in self.joints:
+                begins, ends = self.bound.place(self.joints[joint]), self.bound.place(self.joints[end])
+                # Chin and ears are near the upper end of the neck, and belong to the head.
+                distance = _distance(place, begins, (begins + ends) / 2 if joint == "neck" else ends)
+                nearest, name = min((nearest, name), (distance, joint), key=lambda found: found[0])
+        self._lost.setdefault(name, []).append(self.model.nodes[node].name)
+        return self.names.index(name)
+
+    def _say_lost(self) -> None:
+        for name, nodes in self._lost.items():
+            told = ", ".join(nodes[:3]) + (f" and {len(nodes) - 3} more" if len(nodes) > 3 else "")
+            self.notes.append(
+                f"{self.model.path.name}: {told}: on no joint of ours, moved with the nearest, the {name}"
+            )
 
     def _extent(
         self,
@@ -327,6 +354,13 @@ def merge_weights(joints: Wholes, weights: Array, count: int) -> tuple[Wholes, A
     merged, shared = np.concatenate(places), np.concatenate(shares)
     used = max(int((shared > 0).any(axis=0).sum()), 1)
     return merged[:, :used], shared[:, :used] / shared[:, :used].sum(axis=1, keepdims=True)
+
+
+def _distance(place: Array, begin: Array, end: Array) -> float:
+    """From a place to a bone."""
+    way = end - begin
+    along = float(np.clip((place - begin) @ way / max(float(way @ way), 1e-300), 0, 1))
+    return float(np.linalg.norm(place - begin - along * way))
 
 
 def _tuple(place: Array) -> tuple[float, float, float]:

@@ -90,7 +90,7 @@ def _both(left: Turns) -> dict[str, Vector]:
 
 
 _NEUTRAL = _both(
-    {"arm_left": (-6, -7, 0), "forearm_left": (-18, 0, 0), "hand_left": (0, 0, 0), "fingers_left": (-12, 0, 0)}
+    {"arm_left": (-6, -7, 0), "forearm_left": (-18, 0, 0), "hand_left": (0, 0, 0), "fingers_left": (0, 12, 0)}
 )
 _SIT = _both(
     {"thigh_left": (-86, -4, 0), "shin_left": (84, 0, 0), "arm_left": (-22, -8, 0), "forearm_left": (-52, 0, 0)}
@@ -134,14 +134,14 @@ POSES: dict[str, Turns] = {
         "chest": (0, 0, 8),
         "arm_right": (-84, 8, 0),
         "forearm_right": (-4, 0, 0),
-        "fingers_right": (10, 0, 0),
+        "fingers_right": (0, 8, 0),
     },
     "knock": {
         **_NEUTRAL,
         "chest": (-4, 0, 8),
         "arm_right": (-98, 4, 0),
         "forearm_right": (-58, 0, 0),
-        "fingers_right": (-80, 0, 0),
+        "fingers_right": (0, -80, 0),
         "head": (-8, 0, 0),
     },
     "walk_a": {
@@ -214,7 +214,7 @@ POSES: dict[str, Turns] = {
                 "arm_left": (-34, -22, 0),
                 "forearm_left": (-92, 0, 0),
                 "hand_left": (30, 0, 0),
-                "fingers_left": (20, 0, 0),
+                "fingers_left": (0, -14, 0),
             }
         ),
     },
@@ -242,7 +242,7 @@ POSES: dict[str, Turns] = {
         **_NEUTRAL,
         "arm_right": (-40, 8, 0),
         "forearm_right": (-112, 0, 34),
-        "fingers_right": (-50, 0, 0),
+        "fingers_right": (0, -50, 0),
         "head": (6, -8, -6),
     },
 }
@@ -256,17 +256,18 @@ FACE: dict[str, Pose] = {
     "frown": Pose.of(_both({"lid_left": (14, 0, 0), "brow_left": (10, -14, 0)}), {"mouth": (0.7, 1.0, 0.9)}),
 }
 
-HANDS: dict[str, Pose] = {
-    shape.replace("_left", side): Pose.of({joint.replace("_left", side): turn for joint, turn in turns.items()})
-    for side in ("_left", "_right")
-    for shape, turns in {
-        "grip_left": {"fingers_left": (-78, 0, 0), "thumb_left": (-30, 0, 0)},
-        "fist_left": {"fingers_left": (-105, 0, 0), "thumb_left": (-46, 0, 0)},
-        "spread_left": {"fingers_left": (14, 0, 0), "thumb_left": (24, 0, 0)},
-        "point_left": {"fingers_left": (4, 0, 0), "thumb_left": (-40, 0, 0)},
-    }.items()
+# At rest the palms face each other, so fingers close about y: the left hand's towards +, the right hand's towards -.
+_HANDS_OF_THE_LEFT: dict[str, Turns] = {
+    "grip_left": {"fingers_left": (0, 78, 0), "thumb_left": (12, 34, 0)},
+    "fist_left": {"fingers_left": (0, 105, 0), "thumb_left": (16, 50, 0)},
+    "spread_left": {"fingers_left": (0, -10, 0), "thumb_left": (-24, 0, 0)},
+    "point_left": {"fingers_left": (0, -4, 0), "thumb_left": (16, 44, 0)},
 }
-
+HANDS: dict[str, Pose] = {
+    shape.replace("_left", side): Pose.of({joint: turn for joint, turn in _both(turns).items() if joint.endswith(side)})
+    for side in ("_left", "_right")
+    for shape, turns in _HANDS_OF_THE_LEFT.items()
+}
 
 _JAW_OPEN = Pose.of({"mouth": (18, 0, 0)})
 

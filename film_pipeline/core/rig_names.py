@@ -53,11 +53,9 @@ NEEDED = ("hips", "chest", "head") + tuple(
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
-_EMPTY_WORDS = frozenset(
-    str.split(
-        "mixamorig j bip def org cc base c sec adj b bn bone jnt joint rig armature skeleton character valvebiped"
-    )
-)
+_BEFORE = frozenset(str.split("mixamorig valvebiped bip j def org cc base c sec adj b rig armature skeleton character"))
+_ANYWHERE = frozenset(str.split("bn bone jnt joint"))
+"""Words of names that say nothing about the joint."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class Named:
                 number = int(token[:6]) if words and number is None else number
             elif small in _SIDES and not side:
                 side = _SIDES[small]
-            elif small not in _EMPTY_WORDS:
+            elif small not in _ANYWHERE and (words or small not in _BEFORE):
                 words += small
         return cls(side, words, number)
 
@@ -160,6 +158,8 @@ class RigNames:
         above = self._above(*thighs)
         if "hips" not in self.joints and above is not None:
             self.joints["hips"] = (above,)
+        # Rigify's back begins at the hips; a rig of its deforming bones alone has lost what its thighs hung on.
+        self._find("hips", "", ("spine",))
 
     def _above(self, *nodes: int | None) -> int | None:
         """The lowest joint that all of the nodes hang on."""
@@ -174,18 +174,18 @@ class RigNames:
         """The joints between hips, arms and head: the first is the spine, the chest the one nearest to our own place
         for it, and the first above what carries the arms is the neck."""
         ends = [self.joints.get(name, (None,))[0] for name in ("hips", "arm_left", "arm_right", "head")]
-        carrier = self._above(*ends[1:])
-        if carrier is None or ends[0] is None:
+        hips, head = ends[0], ends[3]
+        if None in ends or hips is None or head is None:
             return
-        taken = {node for nodes in self.joints.values() for node in nodes}
-        head_up = [index for index in self.model.ancestry(ends[3])][1:]
-        necks = [index for index in self._until(head_up, carrier) if index in self.rigged and index not in taken]
-        back = [carrier, *list(self.model.ancestry(carrier))[1:]]
-        back = [index for index in self._until(back, ends[0]) if index in self.rigged and index not in taken]
+        taken = {node for nodes in self.joints.values() for node in nodes if node != hips}
+        up = [index for index in self._until(list(self.model.ancestry(head)), hips) if index in self.rigged]
+        up = [index for index in reversed(up) if index not in taken]
+        carrier = self._above(*ends[1:])
+        # Where arms hang on nothing, as when an export has flattened the rig, the neck begins at their height.
+        arms = up.index(carrier) + 1 if carrier in up else sum(self._height(index, ends) < 0.97 for index in up)
+        back, necks = up[:arms], up[arms:]
         if necks:
-            self.joints.setdefault("neck", (necks[-1],))
-        told = [self.joints[name][0] for name in ("spine", "chest") if name in self.joints]
-        back = [index for index in reversed(back) if index not in told]
+            self.joints.setdefault("neck", (necks[0],))
         if "chest" not in self.joints and back:
             # The first joint of several is the spine's, unless that one was told.
             upper = back if "spine" in self.joints else back[1:] or back
