@@ -189,24 +189,23 @@ class _Reader:
                 if parents[child] is not None:
                     raise self.wrong(f"node {child} hangs on two nodes, {parents[child]} and {index}")
                 parents[child] = index
-        worlds: dict[int, Array] = {}
+        local, worlds = _locals(entries), np.zeros((len(entries), 4, 4))
         depths: dict[int, int] = {}
         waiting = [index for index, parent in enumerate(parents) if parent is None]
         while waiting:
             index = waiting.pop()
             parent = parents[index]
-            local = _local(entries[index])
-            worlds[index] = local if parent is None else worlds[parent] @ local
+            worlds[index] = local[index] if parent is None else worlds[parent] @ local[index]
             depths[index] = 0 if parent is None else depths[parent] + 1
             if depths[index] > _DEEPEST:
                 raise self.wrong(f"its nodes hang more than {_DEEPEST} deep", "take its hierarchy apart")
             waiting += entries[index].children
-        if len(worlds) < len(entries):
-            lost = next(index for index in range(len(entries)) if index not in worlds)
+        if len(depths) < len(entries):
+            lost = next(index for index in range(len(entries)) if index not in depths)
             raise self.wrong(f"its nodes hang on each other in a circle, node {lost} among them")
-        for index, world in worlds.items():
-            if not np.isfinite(world).all():
-                raise self.wrong(f"the matrix of {_called(entries[index].name, index)} holds no numbers", "apply scale")
+        for index in np.flatnonzero(~np.isfinite(worlds).all(axis=(1, 2))).tolist():
+            raise self.wrong(f"the matrix of {_called(entries[index].name, index)} holds no numbers", "apply its scale")
+        worlds = _TURN @ worlds @ _TURN.T
         return tuple(
             self._node(index, entry, parents[index], depths[index], worlds[index])
             for index, entry in enumerate(entries)
@@ -219,7 +218,7 @@ class _Reader:
         if entry.skin is not None and entry.skin >= len(self.file.skins):
             raise self.wrong(f"{name} has the skin {entry.skin}, and the file has {len(self.file.skins)}")
         skin = entry.skin if entry.mesh is not None else None
-        return Node(name, parent, depth, _TURN @ world @ _TURN.T, entry.mesh, skin)
+        return Node(name, parent, depth, world, entry.mesh, skin)
 
     def _shown(self, nodes: tuple[Node, ...]) -> tuple[int, ...]:
         """The nodes with meshes of the file's scene, or of all of it where it has none."""
@@ -277,7 +276,8 @@ class _Reader:
             found = self.data.numbers(entry.inverse_bind_matrices, of, 16)
             if len(found) < len(entry.joints):
                 raise self.wrong(f"{of} are {len(found)} for {len(entry.joints)} joints")
-            matrices = found[: len(entry.joints)].reshape(-1, 4, 4).transpose(0, 2, 1)
+            matrices = found[: len(entry.joints)].reshape(-1, 4, 4).transpose(0, 2, 1).copy()
+            matrices[:, 3] = [0, 0, 0, 1]
         determinants = np.linalg.det(matrices[:, :3, :3])
         if not np.isfinite(determinants).all() or (np.abs(determinants) < 1e-18).any():
             place = int(np.argmax(~(np.abs(determinants) >= 1e-18) | ~np.isfinite(determinants)))
@@ -434,15 +434,29 @@ def _called(name: str, index: int) -> str:
     return name or f"node_{index}"
 
 
-def _local(entry: NodeEntry) -> Array:
-    if entry.matrix is not None:
-        return np.array(entry.matrix, float).reshape(4, 4).T
-    matrix = np.eye(4)
-    length = float(np.linalg.norm(entry.rotation))
-    turn = Rotation.from_quat(entry.rotation).as_matrix() if 1e-9 < length < 1e9 else np.eye(3)
-    matrix[:3, :3] = turn * np.array(entry.scale, float)
-    matrix[:3, 3] = entry.translation
-    return matrix
+def _locals(entries: list[NodeEntry]) -> Array:
+    """The matrix of each node in its parent, (n, 4, 4)."""
+    matrices = np.tile(np.eye(4), (len(entries), 1, 1))
+    if not entries:
+        return matrices
+    turns = np.array([entry.rotation for entry in entries], float)
+    lengths = np.linalg.norm(turns, axis=1)
+    turns[~((lengths > 1e-9) & (lengths < 1e9))] = [0, 0, 0, 1]
+    scales = np.array([entry.scale for entry in entries], float)
+    matrices[:, :3, :3] = Rotation.from_quat(turns).as_matrix() * scales[:, None, :]
+    matrices[:, :3, 3] = np.array([entry.translation for entry in entries], float)
+    for index, entry in enumerate(entries):
+        if entry.matrix is not None:
+            matrices[index, :3] = np.array(entry.matrix, float).reshape(4, 4).T[:3]
+    return matrices
+
+
+def inverted(matrices: Array) -> Array:
+    """The inverses of (..., 4, 4) matrices that turn, scale and move, and flatten nothing."""
+    inverse = np.tile(np.eye(4), (*matrices.shape[:-2], 1, 1))
+    inverse[..., :3, :3] = np.linalg.inv(matrices[..., :3, :3])
+    inverse[..., :3, 3] = -np.einsum("...ij,...j->...i", inverse[..., :3, :3], matrices[..., :3, 3])
+    return inverse
 
 
 def carried(points: Array, matrices: Array, joints: Wholes, weights: Array, as_ways: bool = False) -> Array:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from film_pipeline.core.gltf import Model, Primitive, Surface, carried
+from film_pipeline.core.gltf import Model, Primitive, Surface, carried, inverted
 from film_pipeline.core.gltf_accessors import Wholes
 from film_pipeline.core.meshes import Array, Mesh
 from film_pipeline.core.problems import FilmProblem
@@ -275,8 +275,7 @@ class _Bound:
         ours = {node for nodes in joints.values() for node in nodes}
         used = sorted({skin for index in model.shown if (skin := model.nodes[index].skin) is not None})
         first = model.skins[max(used, key=lambda index: len(ours & set(model.skins[index].joints)))]
-        stood: Array = np.asarray(np.linalg.inv(first.inverse_binds), float)
-        self._known: dict[int, Array] = dict(zip(first.joints, stood, strict=True))
+        self._known: dict[int, Array] = dict(zip(first.joints, inverted(first.inverse_binds), strict=True))
         hips = joints["hips"][0]
         self._reference = hips if hips in self._known else first.joints[0]
 
@@ -295,8 +294,7 @@ class _Bound:
                     "show it, apply the rig's scale and export again",
                     file=self.model.path,
                 )
-            to_above = np.asarray(np.linalg.inv(world), float)
-            self._known[node] = self._known[above] @ to_above @ self.model.nodes[node].world
+            self._known[node] = self._known[above] @ inverted(world) @ self.model.nodes[node].world
         return self._known[node]
 
 
