@@ -62,9 +62,12 @@ class Composition:
             }
         )
 
-    def keypoints(self, frame: int) -> dict[str, Array]:
-        """The 18 OpenPose keypoints of each puppet, (18, 3): x and y in pixels, and 1 where in front of the lens."""
-        width, height = self.size
+    def keypoints(self, frame: int, size: tuple[int, int] | None = None) -> dict[str, Array]:
+        """The 18 OpenPose keypoints of each puppet, (18, 3): x and y in pixels, and 1 where in front of the lens.
+
+        size: width and height of the picture that the pixels are of; the delivered picture's unless given.
+        """
+        width, height = size or self.size
         found = {}
         for name, character in self.cast.items():
             places = character.openpose_keypoints(self.poses[name][frame], self.roots[name][frame])

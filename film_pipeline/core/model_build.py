@@ -15,7 +15,7 @@ from film_pipeline.core.model_names import Names
 from film_pipeline.core.model_puppet import ModelPuppet
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_json
-from film_pipeline.core.usd_parts import TextureSink, author_mesh, bind, bind_skin, connect_texture
+from film_pipeline.core.usd_parts import TextureSink, author_shading, author_triangles, bind, bind_skin, connect_texture
 
 _MOST_PIXELS = 8_192 * 8_192
 
@@ -27,24 +27,23 @@ def author_model_parts(stage: Usd.Stage, path: str, model: ModelPuppet, textures
     for part in model.parts:
         # Names are unique in the whole stage, as those of described puppets are.
         name = names.new(part.name, before=f"{of}_")
-        prim = author_triangles(stage, f"{path}/{name}", part.points, part.triangles, part.normals, part.st)
+        prim = author_part(stage, f"{path}/{name}", part.points, part.triangles, part.normals, part.st)
         bind_skin(prim, part.joints, part.weights, f"{path}/Rig")
         bind(prim, author_surface(stage, f"{path}/Materials/{name}_surface", part.surface, textures))
 
 
-def author_triangles(
+def author_part(
     stage: Usd.Stage, path: str, points: Array, triangles: Wholes, normals: Array | None, st: Array | None
 ) -> UsdGeom.Mesh:
     """Write a mesh of triangles: points (n, 3), triangles (m, 3), normals and st for each point where there are any."""
-    corners = triangles.reshape(-1)
-    mesh = Mesh(
-        points,
-        counts=np.full(len(triangles), 3),
-        indices=corners,
-        st=st[corners] if st is not None else np.zeros((len(corners), 2)),
-    )
-    # Without normals a mesh is flat shaded, as glTF asks.
-    return author_mesh(stage, path, mesh, normals[corners] if normals is not None else None)
+    prim = author_triangles(stage, path, points, triangles)
+    author_shading(prim, normals, st, UsdGeom.Tokens.vertex)
+    if normals is None:
+        # A mesh that came without normals is flat shaded, as glTF asks.
+        corners = triangles.reshape(-1)
+        mesh = Mesh(points, np.full(len(triangles), 3), corners, np.zeros((len(corners), 2)))
+        author_shading(prim, mesh.normals(), None, UsdGeom.Tokens.faceVarying)
+    return prim
 
 
 def author_surface(stage: Usd.Stage, path: str, surface: Surface, textures: TextureSink) -> UsdShade.Material:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pxr import Gf, Sdf, Usd, UsdGeom
 
-from film_pipeline.core.model_build import author_surface, author_triangles
+from film_pipeline.core.model_build import author_part, author_surface
 from film_pipeline.core.model_set import Thing
 from film_pipeline.core.set_pieces import build_piece
 from film_pipeline.core.sets import SetDescription, SetPiece
@@ -49,7 +49,7 @@ def author_set(
 def _author_thing(stage: Usd.Stage, path: str, thing: Thing, textures: TextureSink) -> None:
     UsdGeom.Xform.Define(stage, path)
     for name, part in thing.parts.items():
-        mesh = author_triangles(stage, f"{path}/{name}", part.points, part.triangles, part.normals, part.st)
+        mesh = author_part(stage, f"{path}/{name}", part.points, part.triangles, part.normals, part.st)
         bind(mesh, author_surface(stage, f"{path}/Materials/{name}_surface", part.surface, textures))
 
 

@@ -46,26 +46,39 @@ class FolderTextures:
         return f"{self.prefix}/{path.name}"
 
 
-def author_mesh(stage: Usd.Stage, path: str, mesh: Mesh, normals: Array | None = None) -> UsdGeom.Mesh:
-    """Write a mesh with its normals and texture coordinates.
-
-    normals: (corners, 3), where the mesh came with normals of its own.
-    """
-    normals = mesh.normals() if normals is None else normals
-    prim = UsdGeom.Mesh.Define(stage, path)
-    prim.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(mesh.points.astype(np.float32)))
-    prim.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(mesh.counts.astype(np.int32)))
-    prim.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(mesh.indices.astype(np.int32)))
-    prim.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
-    prim.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(normals.astype(np.float32)))
-    prim.SetNormalsInterpolation(UsdGeom.Tokens.faceVarying)
-    low, high = mesh.bounds
-    prim.CreateExtentAttr(Vt.Vec3fArray([Gf.Vec3f(*map(float, low)), Gf.Vec3f(*map(float, high))]))
-    coordinates = UsdGeom.PrimvarsAPI(prim).CreatePrimvar(
-        "st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.faceVarying
-    )
-    coordinates.Set(Vt.Vec2fArray.FromNumpy(mesh.st.astype(np.float32)))
+def author_mesh(stage: Usd.Stage, path: str, mesh: Mesh) -> UsdGeom.Mesh:
+    """Write a mesh with a normal and texture coordinates for each corner."""
+    prim = _author_shape(stage, path, mesh.points, mesh.counts, mesh.indices)
+    author_shading(prim, mesh.normals(), mesh.st, UsdGeom.Tokens.faceVarying)
     return prim
+
+
+def author_triangles(stage: Usd.Stage, path: str, points: Array, triangles: NDArray[np.int64]) -> UsdGeom.Mesh:
+    """Write a mesh of triangles (m, 3), without normals and texture coordinates."""
+    return _author_shape(stage, path, points, np.full(len(triangles), 3), triangles.reshape(-1))
+
+
+def _author_shape(
+    stage: Usd.Stage, path: str, points: Array, counts: NDArray[np.int64], indices: NDArray[np.int64]
+) -> UsdGeom.Mesh:
+    prim = UsdGeom.Mesh.Define(stage, path)
+    prim.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(points.astype(np.float32)))
+    prim.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(counts.astype(np.int32)))
+    prim.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(indices.astype(np.int32)))
+    prim.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    low, high = points.min(axis=0), points.max(axis=0)
+    prim.CreateExtentAttr(Vt.Vec3fArray([Gf.Vec3f(*map(float, low)), Gf.Vec3f(*map(float, high))]))
+    return prim
+
+
+def author_shading(prim: UsdGeom.Mesh, normals: Array | None, st: Array | None, each: str) -> None:
+    """Write a mesh's normals (n, 3) and texture coordinates (n, 2). each: for what they are, `vertex` or corner."""
+    if normals is not None:
+        prim.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(normals.astype(np.float32)))
+        prim.SetNormalsInterpolation(each)
+    if st is not None:
+        coordinates = UsdGeom.PrimvarsAPI(prim).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, each)
+        coordinates.Set(Vt.Vec2fArray.FromNumpy(st.astype(np.float32)))
 
 
 def author_material(
