@@ -174,6 +174,8 @@ def test_the_stage_has_the_layout_of_every_puppet(tmp_path: Path) -> None:
     assert composition.identities["dummy_Body"] == "dummy"
     keypoints = composition.keypoints(1001)["dummy"]
     assert keypoints.shape == (18, 3) and np.isfinite(keypoints).all() and keypoints[:, 2].all()
+    half = composition.keypoints(1001, (48, 64))["dummy"]
+    np.testing.assert_allclose(half, keypoints * [0.5, 0.5, 1])
 
 
 def test_said_joints_come_before_found_ones(tmp_path: Path) -> None:
@@ -278,15 +280,19 @@ def test_a_body_with_few_joints_is_a_puppet_and_what_stands_in_is_said(tmp_path:
 
 
 def test_what_an_export_has_flattened_moves_with_the_nearest_bone(tmp_path: Path) -> None:
-    dummy = Dummy(RIGS["rigify"], extra={"forehead": ("head", (0, -0.1, 1.75)), "breast": ("chest", (0.1, -0.1, 1.3))})
-    glb = dummy.build()
-    flatten(glb, {*(f"{bone}.{S}" for bone in ("shoulder", "upper_arm", "thigh") for S in "LR"), "forehead", "breast"})
+    lost = {
+        "forehead": ("head", (0, -0.1, 1.75)),
+        "chin": ("head", (0, -0.12, 1.55)),
+        "breast": ("chest", (0.1, -0.1, 1.3)),
+    }
+    glb = Dummy(RIGS["rigify"], extra=lost).build()
+    flatten(glb, {*lost, *(f"{bone}.{S}" for bone in ("shoulder", "upper_arm", "thigh") for S in "LR")})
     fitting = fit_puppet(read_glb(glb.write(tmp_path / "flat.glb")), {}, HEIGHT)
     whole = fitted(Dummy(RIGS["rigify"]), tmp_path).skeleton
     for joint, place in whole.rest.items():
         np.testing.assert_allclose(fitting.skeleton.rest[joint], place, atol=1e-6, err_msg=joint)
     told = "\n".join(fitting.notes)
-    assert "forehead: on no joint of ours, moved with the nearest, the head" in told
+    assert "forehead, chin: on no joint of ours, moved with the nearest, the head" in told
     assert "breast: on no joint of ours, moved with the nearest, the chest" in told
 
 
@@ -324,6 +330,23 @@ def test_a_hat_that_hangs_on_the_head_goes_along_and_a_stray_mesh_is_left_out(tm
     assert {fitting.skeleton.names[place] for place in np.unique(hat_part.joints)} == {"head"}
     # The hat is the highest point now, and the height is measured with it.
     assert hat_part.points[:, 2].max() == pytest.approx(HEIGHT, abs=1e-6)
+
+
+def test_a_mirrored_hat_keeps_its_faces_outwards(tmp_path: Path) -> None:
+    glb = Dummy(MIXAMO, twisted=False).build()
+    hats = [glb.add("nodes", name=f"Hat{sign}", mesh=glb.triangle(), scale=[sign, 1, 1]) for sign in (1, -1)]
+    glb.json["nodes"][[node["name"] for node in glb.json["nodes"]].index("mixamorig:Head")]["children"] = hats
+    parts = {part.name: part for part in fit_puppet(read_glb(glb.write(tmp_path / "it.glb")), {}, HEIGHT).parts}
+    assert parts["Hat1"].triangles.tolist() == [[0, 1, 2]] and parts["Hat-1"].triangles.tolist() == [[2, 1, 0]]
+
+
+def test_a_stooping_model_keeps_its_stoop(tmp_path: Path) -> None:
+    stooping = Dummy(MIXAMO)
+    for joint in ("neck", "head"):
+        stooping.places[joint] = stooping.places[joint] + [0, -0.25, 0]
+    rest = fitted(stooping, tmp_path).skeleton.rest
+    hips, chest, head = (np.array(rest[joint]) for joint in ("hips", "chest", "head"))
+    np.testing.assert_allclose((head - hips) / (chest[2] - hips[2]), np.array([0, -0.26, 0.63]) / 0.3, atol=1e-5)
 
 
 def test_a_second_skin_of_its_own_space_lies_where_the_first_does(tmp_path: Path) -> None:
@@ -423,6 +446,10 @@ def test_a_puppet_exported_by_blender_comes_back_as_a_model_and_is_shot_where_it
         picture = tmp_path / "passes.exr"
         size = ShootSettings(width=96, height=128, samples=1, bounces=0, denoise=False, passes=True)
         engine.shoot(shot, {1001: picture}, size)
+        # A bun on the head moves neither ears nor nose: they are where they are on the described puppet.
+        described_points, points = (puppet.openpose_keypoints(Pose(), np.eye(4)) for puppet in (described, model))
+        scale = points[1, 2] / described_points[1, 2]
+        np.testing.assert_allclose(points, described_points * scale, atol=0.01)
     matte = read_passes(picture, composition.identities).mattes["odile"]
     assert 0.03 < matte.mean() < 0.5
     # The matte is the puppet's own: each joint of the body that is in the frame lies on it or near it.

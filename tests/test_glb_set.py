@@ -1,16 +1,23 @@
 """A .glb as a set: its nodes are things with names of their own, which can be framed, looked at and taken out."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from glb_stage import cast_of, composed
 from glb_writer import MIXAMO, Dummy, Glb
-from pxr import UsdGeom
+from PIL import Image
+from pxr import Usd, UsdGeom, UsdShade
 
+from film_pipeline.core.gltf import Picture, Surface, read_glb
+from film_pipeline.core.model_build import author_surface
+from film_pipeline.core.model_set import things_of
 from film_pipeline.core.ports import ShootSettings
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.sets import SetDescription, read_set
+from film_pipeline.core.usd_parts import FolderTextures
+from film_pipeline.departments.set_characters import said_of
 from film_pipeline.engines.blender import BlenderEngine
 from film_pipeline.engines.passes import read_passes
 
@@ -83,6 +90,51 @@ def test_a_broken_glb_is_said_when_the_set_is_read(tmp_path: Path) -> None:
     with pytest.raises(FilmProblem) as told:
         read_set(tmp_path)
     assert told.value.file == tmp_path / "room.glb"
+
+
+@pytest.mark.parametrize("scale", [[1, 1, 1], [4, 1, 1], [-1, 1, 1], [1, -3, 0.5]])
+def test_normals_stand_on_their_faces_however_a_node_is_squeezed(tmp_path: Path, scale: list[float]) -> None:
+    glb = Glb()
+    points = np.array([[0, 0, 0], [1, 0, 0.5], [0, 2, 3]])
+    normal = np.cross(points[1] - points[0], points[2] - points[0])
+    attributes = {
+        "POSITION": glb.accessor(points),
+        "NORMAL": glb.accessor(np.tile(normal / np.linalg.norm(normal), (3, 1))),
+    }
+    glb.add("nodes", name="thing", mesh=glb.add("meshes", primitives=[{"attributes": attributes}]), scale=scale)
+    (part,) = things_of(read_glb(glb.write(tmp_path / "it.glb")), [])["thing"].parts.values()
+    first, second, third = part.points[part.triangles[0]]
+    face = np.cross(second - first, third - first)
+    assert part.normals is not None
+    np.testing.assert_allclose(part.normals, np.tile(face / np.linalg.norm(face), (3, 1)), atol=1e-6)
+
+
+def test_a_cut_out_surface_takes_its_opacity_from_its_picture(tmp_path: Path) -> None:
+    written = io.BytesIO()
+    Image.new("RGBA", (2, 2), (200, 0, 0, 0)).save(written, "PNG")
+    surface = Surface("leaf", picture=Picture("leaf", written.getvalue(), tmp_path), cutoff=0.4)
+    stage = Usd.Stage.CreateInMemory()
+    author_surface(stage, "/leaf", surface, FolderTextures(tmp_path / "textures", 0))
+    shader = UsdShade.Shader(stage.GetPrimAtPath("/leaf/Surface"))
+    assert shader.GetInput("opacityThreshold").Get() == pytest.approx(0.4)
+    (source,), _ = shader.GetInput("opacity").GetConnectedSources()
+    assert source.sourceName == "a"
+    (picture,) = (tmp_path / "textures").iterdir()
+    with Image.open(picture) as opened:
+        assert opened.mode == "RGBA"
+
+
+def test_what_is_left_out_of_models_is_among_the_facts_of_set_and_characters(tmp_path: Path) -> None:
+    set_ = a_room(tmp_path)
+    glb = Glb()
+    glb.add("nodes", name="fan", mesh=glb.triangle())
+    glb.json["animations"] = [{}]
+    glb.write(tmp_path / "stage" / "room.glb")
+    few = {base: name for base, name in MIXAMO.items() if base != "neck"}
+    told = said_of(read_set(set_.folder), {"dummy": cast_of(Dummy(few), tmp_path, "wardrobe: [{kind: scarf}]\n")})
+    assert told[0] == "stage: room.glb: its animations are left out"
+    assert told[1].startswith("dummy: puppet.glb: it has no neck")
+    assert told[2] == "dummy: its wardrobe is not made: puppet.glb is the puppet"
 
 
 @pytest.mark.blender

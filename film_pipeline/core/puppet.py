@@ -170,6 +170,14 @@ class Character:
         ]
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What of a model is left out or stands in for something else; empty for a described puppet."""
+        if self.model is None:
+            return ()
+        unmade = [field for field in ("face", "wardrobe") if field in self.file.model_fields_set]
+        return (*self.model.notes, *(f"its {field} is not made: {self.file.model} is the puppet" for field in unmade))
+
+    @property
     def head_m(self) -> float:
         """From the joint of the head to the crown."""
         return self.model.head_m if self.model else self.file.height_m * self.file.proportions.head
@@ -211,11 +219,19 @@ class Character:
             "floor": np.array([places["hips"][0], places["hips"][1], root[2, 3]]),
         }
 
+    @cached_property
+    def _face_m(self) -> float:
+        """The height of the head as the face is measured by: a model's hair and hat count only where it has no eyes."""
+        if self.model is None or "eye_left" not in self.skeleton.rest:
+            return self.head_m
+        eyes = (self.skeleton.rest["eye_left"][2] - self.skeleton.rest["head"][2]) / EYE_UP
+        return eyes if 0 < eyes < self.head_m else self.head_m
+
     def _eyes(self, joints: Mapping[str, Array]) -> tuple[Array, Array]:
         """Where the left and the right eye are: a model without joints for them has them where heads have them."""
         if "eye_left" in joints and "eye_right" in joints:
             return joints["eye_left"][:3, 3], joints["eye_right"][:3, 3]
-        across, forward, up = np.array([EYE_ACROSS, EYE_FORWARD, EYE_UP]) * self.head_m
+        across, forward, up = np.array([EYE_ACROSS, EYE_FORWARD, EYE_UP]) * self._face_m
         left, right = (joints["head"] @ np.array([side * across, forward, up, 1.0]) for side in (1.0, -1.0))
         return left[:3], right[:3]
 
@@ -238,7 +254,7 @@ class Character:
         """The 18 keypoints of OpenPose's COCO model in its order, (18, 3), metres in set space."""
         joints = self.joints(pose, root)
         head = joints["head"]
-        size = self.head_m
+        size = self._face_m
         eye_left, eye_right = self._eyes(joints)
         wide = size * self.file.proportions.head_width / 2
 

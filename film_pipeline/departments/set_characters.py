@@ -56,7 +56,7 @@ def said_of(set_: SetDescription, cast: Mapping[str, Character]) -> list[str]:
     """What of the models of a set and its cast is left out or stands in for something else."""
     return [
         *(f"{set_.name}: {note}" for note in set_.notes),
-        *(f"{name}: {note}" for name, character in cast.items() if character.model for note in character.model.notes),
+        *(f"{name}: {note}" for name, character in cast.items() for note in character.notes),
     ]
 
 
