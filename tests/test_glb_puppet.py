@@ -349,6 +349,24 @@ def test_a_stooping_model_keeps_its_stoop(tmp_path: Path) -> None:
     np.testing.assert_allclose((head - hips) / (chest[2] - hips[2]), np.array([0, -0.26, 0.63]) / 0.3, atol=1e-5)
 
 
+def test_a_skin_without_bind_matrices_is_bound_as_its_rig_stands(tmp_path: Path) -> None:
+    plain = fitted(Dummy(MIXAMO), tmp_path)
+    dummy = Dummy(MIXAMO)
+    glb = dummy.build()
+    del glb.json["skins"][0]["inverseBindMatrices"]
+    joints = len(dummy.places)
+    inverse = np.frombuffer(bytes(glb.binary), "<f4", joints * 16, _offset(glb, 0)).reshape(-1, 4, 4)
+    primitive = glb.json["meshes"][0]["primitives"][0]
+    count = glb.json["accessors"][primitive["attributes"]["POSITION"]]["count"]
+    at = _offset(glb, primitive["attributes"]["POSITION"])
+    points = np.frombuffer(bytes(glb.binary), "<f4", count * 3, at).reshape(-1, 3)
+    owners = np.frombuffer(bytes(glb.binary), "<u2", count * 4, _offset(glb, primitive["attributes"]["JOINTS_0"]))
+    inside = np.einsum("ni,nij->nj", np.column_stack([points, np.ones(count)]), inverse[owners.reshape(-1, 4)[:, 0]])
+    primitive["attributes"]["POSITION"] = glb.accessor(inside[:, :3])
+    other = fit_puppet(read_glb(glb.write(tmp_path / "bare.glb")), {}, HEIGHT)
+    np.testing.assert_allclose(other.parts[0].points, plain.parts[0].points, atol=1e-5)
+
+
 def test_a_second_skin_of_its_own_space_lies_where_the_first_does(tmp_path: Path) -> None:
     dummy = Dummy(MIXAMO)
     glb = dummy.build()

@@ -136,14 +136,22 @@ class _Reader:
         self.path = container.path
         self.file = container.json
         self.data = Accessors(container)
-        self.notes: dict[str, None] = {}
+        self.notes: dict[str, list[str]] = {}
         self._pictures: dict[int, Picture] = {}
 
     def wrong(self, problem: str, mend: str = AGAIN) -> FilmProblem:
         return self.data.wrong(problem, mend)
 
-    def note(self, said: str) -> None:
-        self.notes.setdefault(f"{self.path.name}: {said}")
+    def note(self, said: str, of: str = "") -> None:
+        """Remember what is left out, and of what."""
+        meshes = self.notes.setdefault(said, [])
+        if of and of not in meshes[-1:]:
+            meshes.append(of)
+
+    def _told(self) -> Iterator[str]:
+        for said, meshes in self.notes.items():
+            more = f" and {len(meshes) - 3} more" if len(meshes) > 3 else ""
+            yield f"{self.path.name}: {said}" + (f" ({', '.join(meshes[:3])}{more})" if meshes else "")
 
     def model(self) -> Model:
         self._check_extensions()
@@ -170,7 +178,7 @@ class _Reader:
             self._mesh(index, skinned.get(index), surfaces) if index in wanted else ()
             for index in range(len(self.file.meshes))
         )
-        return Model(self.path, nodes, meshes, skins, shown, tuple(self.notes))
+        return Model(self.path, nodes, meshes, skins, shown, tuple(self._told()))
 
     def _check_extensions(self) -> None:
         for name in self.file.extensions_required:
@@ -294,9 +302,9 @@ class _Reader:
                 self.note("its points and lines are left out")
                 continue
             if primitive.targets:
-                self.note(f"the {len(primitive.targets)} morph targets of {of} are left out: puppets move by joints")
+                self.note("morph targets are left out: puppets move by joints", of)
             if "COLOR_0" in primitive.attributes:
-                self.note(f"the vertex colours of {of} are left out")
+                self.note("vertex colours are left out", of)
             if primitive.material not in surfaces:
                 surfaces[primitive.material] = self._surface(primitive.material)
             parts.append(self._primitive(primitive, of, joints, surfaces[primitive.material]))
@@ -347,7 +355,7 @@ class _Reader:
         if len(found) != count:
             raise self.wrong(f"{name} of {of} is there for {len(found)} of its {count} points")
         if not np.isfinite(found).all() or np.abs(found).max() > 1e6:
-            self.note(f"{name} of {of} holds NaN or numbers out of all reason, and is left out")
+            self.note(f"{name} that holds NaN or numbers out of all reason is left out", of)
             return None
         return found
 
@@ -370,7 +378,7 @@ class _Reader:
             raise self.wrong(f"{of} is weighted to joint {int(places.max())}, and its skin has {most}")
         total = shares.sum(axis=1, keepdims=True)
         if not (total > 0).all():
-            self.note(f"{int((total <= 0).sum())} points of {of} are weighted to nothing: they follow its first joint")
+            self.note("points that are weighted to nothing follow the first joint", of)
             shares[total[:, 0] <= 0, 0] = 1.0
             total = shares.sum(axis=1, keepdims=True)
         return places, shares / total

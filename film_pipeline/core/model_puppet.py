@@ -275,7 +275,11 @@ class _Bound:
         ours = {node for nodes in joints.values() for node in nodes}
         used = sorted({skin for index in model.shown if (skin := model.nodes[index].skin) is not None})
         first = model.skins[max(used, key=lambda index: len(ours & set(model.skins[index].joints)))]
-        self._known: dict[int, Array] = dict(zip(first.joints, inverted(first.inverse_binds), strict=True))
+        stood = inverted(first.inverse_binds)
+        if np.allclose(stood, np.eye(4)):
+            # Without bind matrices every point lies in its joint's own space, and the rig stands as it was bound.
+            stood = np.stack([model.nodes[joint].world for joint in first.joints])
+        self._known: dict[int, Array] = dict(zip(first.joints, stood, strict=True))
         hips = joints["hips"][0]
         self._reference = hips if hips in self._known else first.joints[0]
 
