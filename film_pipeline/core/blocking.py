@@ -158,9 +158,12 @@ class Blocking:
         return pose if at is None else character.aim_head(pose, root, self.place(at))
 
     def _piece_bounds(self, name: str) -> tuple[Array, Array]:
+        if name in self.set.things:
+            return self.set.things[name].bounds
         piece = self.set.piece(name)
         if piece is None:
-            known = [*self.members, *self.set.file.marks, *(piece.name for piece in self.set.file.pieces)]
+            pieces = [piece.name for piece in self.set.file.pieces]
+            known = [*self.members, *self.set.file.marks, *pieces, *self.set.things]
             raise FilmProblem(f"there is no {name!r} in this shot", f"choose among {', '.join(known)}")
         bounds = [part.mesh.bounds for part in build_piece(changed(piece, self.shot.pieces.get(name)))]
         return np.min([low for low, _ in bounds], axis=0), np.max([high for _, high in bounds], axis=0)

@@ -65,9 +65,12 @@ class Composition:
             }
         )
 
-    def keypoints(self, frame: int) -> dict[str, Array]:
-        """The 18 OpenPose keypoints of each puppet, (18, 3): x and y in pixels, and 1 where in front of the lens."""
-        width, height = self.size
+    def keypoints(self, frame: int, size: tuple[int, int] | None = None) -> dict[str, Array]:
+        """The 18 OpenPose keypoints of each puppet, (18, 3): x and y in pixels, and 1 where in front of the lens.
+
+        size: width and height of the picture that the pixels are of; the delivered picture's unless given.
+        """
+        width, height = size or self.size
         found = {}
         for name, character in self.cast.items():
             places = character.openpose_keypoints(self.poses[name][frame], self.roots[name][frame])
@@ -160,10 +163,13 @@ def compose(
     with asked.about("camera"):
         cameras = _cameras(shot, blocking, sheet, width / height)
     stage = _new_stage(production, sheet)
-    for piece in shot.pieces:
-        if set_.piece(piece) is None:
-            known = ", ".join(piece.name for piece in set_.file.pieces)
+    for piece, change in shot.pieces.items():
+        if set_.piece(piece) is None and piece not in set_.things:
+            known = ", ".join([*(piece.name for piece in set_.file.pieces), *set_.things])
             asked.refuse(f"the set {set_.name} has no piece {piece!r}", f"choose among {known}", "pieces", piece)
+        if piece in set_.things and change.model_fields_set - {"visible"}:
+            problem = f"{piece!r} is a thing of {set_.file.model}, which can be made invisible and nothing else"
+            asked.refuse(problem, "say only `visible`, or change the model", "pieces", piece)
     wild = [piece.name for piece in set_.file.pieces if piece.wild and _stands_in_the_way(piece, cameras, blocking)]
     author_set(stage, "/Shot/Set", set_, textures, shot.pieces, wild)
     author_ambient(stage, "/Shot", set_.file.ambient)
@@ -177,6 +183,7 @@ def compose(
         _author_lights(stage, shot, scene, set_, blocking, sheet)
     _author_camera(stage, cameras)
     said = [f"the wild wall {piece} is out: the camera stands behind it" for piece in wild]
+    said += [told for member in shot.cast for told in cast[member.character].cannot(member.keys)]
     return Composition(name, stage, sheet, cast, blocking.poses, blocking.roots, cameras, (width, height), said)
 
 

@@ -89,7 +89,7 @@ def _both(left: Turns) -> dict[str, Vector]:
 
 
 _NEUTRAL = _both(
-    {"arm_left": (-6, -7, 0), "forearm_left": (-18, 0, 0), "hand_left": (0, 0, 0), "fingers_left": (-12, 0, 0)}
+    {"arm_left": (-6, -7, 0), "forearm_left": (-18, 0, 0), "hand_left": (0, 0, 0), "fingers_left": (0, 12, 0)}
 )
 _SIT = _both(
     {"thigh_left": (-86, -4, 0), "shin_left": (84, 0, 0), "arm_left": (-22, -8, 0), "forearm_left": (-52, 0, 0)}
@@ -133,14 +133,14 @@ POSES: dict[str, Turns] = {
         "chest": (0, 0, 8),
         "arm_right": (-84, 8, 0),
         "forearm_right": (-4, 0, 0),
-        "fingers_right": (10, 0, 0),
+        "fingers_right": (0, 8, 0),
     },
     "knock": {
         **_NEUTRAL,
         "chest": (-4, 0, 8),
         "arm_right": (-98, 4, 0),
         "forearm_right": (-58, 0, 0),
-        "fingers_right": (-80, 0, 0),
+        "fingers_right": (0, -80, 0),
         "head": (-8, 0, 0),
     },
     "walk_a": {
@@ -213,7 +213,7 @@ POSES: dict[str, Turns] = {
                 "arm_left": (-34, -22, 0),
                 "forearm_left": (-92, 0, 0),
                 "hand_left": (30, 0, 0),
-                "fingers_left": (20, 0, 0),
+                "fingers_left": (0, -14, 0),
             }
         ),
     },
@@ -241,7 +241,7 @@ POSES: dict[str, Turns] = {
         **_NEUTRAL,
         "arm_right": (-40, 8, 0),
         "forearm_right": (-112, 0, 34),
-        "fingers_right": (-50, 0, 0),
+        "fingers_right": (0, -50, 0),
         "head": (6, -8, -6),
     },
 }
@@ -255,16 +255,40 @@ FACE: dict[str, Pose] = {
     "frown": Pose.of(_both({"lid_left": (14, 0, 0), "brow_left": (10, -14, 0)}), {"mouth": (0.7, 1.0, 0.9)}),
 }
 
-HANDS: dict[str, Pose] = {
-    shape.replace("_left", side): Pose.of({joint.replace("_left", side): turn for joint, turn in turns.items()})
-    for side in ("_left", "_right")
-    for shape, turns in {
-        "grip_left": {"fingers_left": (-78, 0, 0), "thumb_left": (-30, 0, 0)},
-        "fist_left": {"fingers_left": (-105, 0, 0), "thumb_left": (-46, 0, 0)},
-        "spread_left": {"fingers_left": (14, 0, 0), "thumb_left": (24, 0, 0)},
-        "point_left": {"fingers_left": (4, 0, 0), "thumb_left": (-40, 0, 0)},
-    }.items()
+# At rest the palms face each other, so fingers close about y: the left hand's towards +, the right hand's towards -.
+_HANDS_OF_THE_LEFT: dict[str, Turns] = {
+    "grip_left": {"fingers_left": (0, 78, 0), "thumb_left": (12, 34, 0)},
+    "fist_left": {"fingers_left": (0, 105, 0), "thumb_left": (16, 50, 0)},
+    "spread_left": {"fingers_left": (0, -10, 0), "thumb_left": (-24, 0, 0)},
+    "point_left": {"fingers_left": (0, -4, 0), "thumb_left": (16, 44, 0)},
 }
+HANDS: dict[str, Pose] = {
+    shape.replace("_left", side): Pose.of({joint: turn for joint, turn in _both(turns).items() if joint.endswith(side)})
+    for side in ("_left", "_right")
+    for shape, turns in _HANDS_OF_THE_LEFT.items()
+}
+
+_JAW_OPEN = Pose.of({"mouth": (18, 0, 0)})
+
+
+def shapes_for(joints: Sequence[str], has_jaw: bool = False) -> tuple[dict[str, Pose], dict[str, Pose]]:
+    """The face and hand shapes as a puppet with these joints makes them; the empty pose where it has none of a shape's
+    joints.
+
+    has_jaw: its mouth is a jaw, which opens by turning and is never drawn wide or narrow.
+    """
+    faces = {shape: Pose(pose.rotations) for shape, pose in FACE.items()} | {"jaw_open": _JAW_OPEN} if has_jaw else FACE
+    return _within(faces, joints), _within(HANDS, joints)
+
+
+def _within(shapes: Mapping[str, Pose], joints: Sequence[str]) -> dict[str, Pose]:
+    return {
+        shape: Pose(
+            {joint: turn for joint, turn in pose.rotations.items() if joint in joints},
+            {joint: scale for joint, scale in pose.scales.items() if joint in joints},
+        )
+        for shape, pose in shapes.items()
+    }
 
 
 def library(own: Mapping[str, Turns] | None = None) -> dict[str, Turns]:
@@ -272,7 +296,13 @@ def library(own: Mapping[str, Turns] | None = None) -> dict[str, Turns]:
     return {**POSES, **(own or {})}
 
 
-def key_pose(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) -> Pose:
+def key_pose(
+    key: PoseKey,
+    poses: Mapping[str, Turns],
+    joints: Sequence[str],
+    faces: Mapping[str, Pose] = FACE,
+    hands: Mapping[str, Pose] = HANDS,
+) -> Pose:
     """The pose that a key asks for. Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
     neutral = Pose.of(poses["neutral"])
     pose = neutral.towards(Pose.of(_named(key.pose, poses, "pose")), key.blend)
@@ -281,7 +311,7 @@ def key_pose(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) ->
     for joint in key.joints:
         _named(joint, dict.fromkeys(joints), "joint")
     pose = pose.with_turns({joint: _turn(tuple(turn)) for joint, turn in key.joints.items()})
-    for shapes, asked, kind in ((FACE, key.face, "face shape"), (HANDS, key.hands, "hand shape")):
+    for shapes, asked, kind in ((faces, key.face, "face shape"), (hands, key.hands, "hand shape")):
         for name, weight in asked.items():
             shape = Pose().towards(_named(name, shapes, kind), weight)
             pose = pose.with_turns(shape.rotations).with_scales(shape.scales)
@@ -302,10 +332,15 @@ def check_key(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) -
 
 
 def perform(
-    keys: Sequence[PoseKey], poses: Mapping[str, Turns], joints: Sequence[str], frames: Sequence[int]
+    keys: Sequence[PoseKey],
+    poses: Mapping[str, Turns],
+    joints: Sequence[str],
+    frames: Sequence[int],
+    faces: Mapping[str, Pose] = FACE,
+    hands: Mapping[str, Pose] = HANDS,
 ) -> dict[int, Pose]:
     """The pose at each frame, eased from key to key; before the first key and after the last, theirs."""
-    posed = [key_pose(key, poses, joints) for key in keys]
+    posed = [key_pose(key, poses, joints, faces, hands) for key in keys]
     performance = {}
     for frame in frames:
         place, amount = between_keys(keys, frame)

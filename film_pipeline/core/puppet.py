@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from scipy.spatial.transform import Rotation
 
 from film_pipeline.core import poses
 from film_pipeline.core.files import FilmFile, line_of, load_yaml, read_yaml
+from film_pipeline.core.gltf import read_glb
 from film_pipeline.core.meshes import Array
+from film_pipeline.core.model_puppet import ModelPuppet, fit_puppet
 from film_pipeline.core.poses import Pose
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file, sha256_of_json
 from film_pipeline.core.shot import PoseKey, Vector
-from film_pipeline.core.skeleton import PARENTS, Skeleton, humanoid
+from film_pipeline.core.skeleton import EYE_ACROSS, EYE_FORWARD, EYE_UP, PARENTS, Skeleton, humanoid
 
 CHARACTER_FILE = "character.yaml"
 Material = Literal["cloth", "clay", "wood", "metal", "paper", "hair", "plain"]
@@ -95,8 +97,14 @@ class CharacterFile(FilmFile):
     poses: dict[str, dict[str, Vector]] = Field(
         default_factory=dict, description="the puppet's own poses: joint -> degrees"
     )
-    model: str = Field(default="", description="a .glb in this folder that is the puppet, instead of the description")
-    joints: dict[str, str] = Field(default_factory=dict, description="with a model: our joint -> the model's joint")
+    model: str = Field(
+        default="",
+        description="a .glb in this folder that is the puppet, instead of proportions, face and wardrobe; its height "
+        "is height_m from the soles to the top of the head, hair and hat included",
+    )
+    joints: dict[str, str] = Field(
+        default_factory=dict, description="with a model: our joint -> the model's joint, where its name does not say it"
+    )
     licence: str = "own work"
 
     @field_validator("poses")
@@ -108,15 +116,28 @@ class CharacterFile(FilmFile):
                     raise ValueError(f"the pose {pose} turns {joint!r}, which is no joint: {', '.join(PARENTS)}")
         return own
 
+    @model_validator(mode="after")
+    def _joints_of_a_model(self) -> "CharacterFile":
+        if self.joints and not self.model:
+            raise ValueError("joints are said of a model, and there is none: say `model:` as well")
+        return self
+
 
 @dataclass(frozen=True)
 class Character:
-    """A puppet, read and ready to be built and posed."""
+    """A puppet, read and ready to be built and posed.
+
+    One that is a model has the joints of the body as every puppet has, and those of face and hands that the model has.
+    A face or hand shape that it can't make is left out of its pose, and `cannot` says so for the shot's report: scenes
+    written for a puppet with a face (blinks, lips) still play with one that has none. A joint that a key turns by name
+    and that the model lacks is a FilmProblem, as it is with any puppet.
+    """
 
     name: str
     file: CharacterFile
     folder: Path
     skeleton: Skeleton
+    model: ModelPuppet | None = None
 
     @cached_property
     def sha256(self) -> str:
@@ -132,11 +153,50 @@ class Character:
 
     def perform(self, keys: Sequence[PoseKey], frames: Sequence[int]) -> dict[int, Pose]:
         """The pose at each frame. Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
-        return poses.perform(keys, poses.library(self.file.poses), self.skeleton.names, frames)
+        return poses.perform(keys, poses.library(self.file.poses), self.skeleton.names, frames, *self._shapes)
+
+    @cached_property
+    def _shapes(self) -> tuple[dict[str, Pose], dict[str, Pose]]:
+        return poses.shapes_for(self.skeleton.names, self.model is not None and self.model.has_jaw)
+
+    def cannot(self, keys: Sequence[PoseKey]) -> list[str]:
+        """What the keys ask of face and hands and the puppet has no joints for, a sentence for each shape."""
+        asked: dict[str, list[int]] = {}
+        for key in keys:
+            for shapes, weights in zip(self._shapes, (key.face, key.hands), strict=True):
+                for shape, weight in weights.items():
+                    if weight > 0 and shape in shapes and not (shapes[shape].rotations or shapes[shape].scales):
+                        asked.setdefault(shape, []).append(key.frame)
+        return [
+            f"{self.name} can't make the shape {shape}: {self.file.model} has no joint for it "
+            f"(pose key{'s' if len(frames) > 1 else ''} {', '.join(map(str, frames))})"
+            for shape, frames in asked.items()
+        ]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of a model is left out or stands in for something else; empty for a described puppet."""
+        if self.model is None:
+            return ()
+        unmade = [field for field in ("face", "wardrobe") if field in self.file.model_fields_set]
+        return (*self.model.notes, *(f"its {field} is not made: {self.file.model} is the puppet" for field in unmade))
+
+    @property
+    def head_m(self) -> float:
+        """From the joint of the head to the crown."""
+        return self.model.head_m if self.model else self.file.height_m * self.file.proportions.head
 
     def joints(self, pose: Pose, root: Array) -> dict[str, Array]:
         """Every joint's (4, 4) matrix in set space; the lower ankle stands where it stands at rest."""
         return self.skeleton.world(pose.matrices(), pose.scales, self.hips_offset(pose), root)
+
+    def bind(self, joint: str) -> Array:
+        """A joint's (4, 4) matrix where the mesh was bound to it: at rest, or as a model was made."""
+        if self.model is not None:
+            return self.model.binds[joint]
+        matrix = np.eye(4)
+        matrix[:3, 3] = self.skeleton.rest[joint]
+        return matrix
 
     def hips_offset(self, pose: Pose) -> Array:
         """How far the hips sink or rise so that the lower foot is planted, metres."""
@@ -148,13 +208,12 @@ class Character:
     def landmarks(self, pose: Pose, root: Array) -> dict[str, Array]:
         """What a camera operator frames by, in set space, metres."""
         joints = self.joints(pose, root)
-        head_m = self.file.height_m * self.file.proportions.head
         places = {name: matrix[:3, 3] for name, matrix in joints.items()}
         up = joints["head"][:3, 2]
         return {
-            "crown": places["head"] + up * head_m,
-            "eyes": (places["eye_left"] + places["eye_right"]) / 2,
-            "chin": places["head"] + up * head_m * 0.04,
+            "crown": places["head"] + up * self.head_m,
+            "eyes": np.mean(self._eyes(joints), axis=0),
+            "chin": places["head"] + up * self.head_m * 0.04,
             "neck": places["neck"],
             "chest": places["chest"],
             "waist": places["spine"],
@@ -163,6 +222,22 @@ class Character:
             "ankles": (places["foot_left"] + places["foot_right"]) / 2,
             "floor": np.array([places["hips"][0], places["hips"][1], root[2, 3]]),
         }
+
+    @cached_property
+    def _face_m(self) -> float:
+        """The height of the head as the face is measured by: a model's hair and hat count only where it has no eyes."""
+        if self.model is None or "eye_left" not in self.skeleton.rest:
+            return self.head_m
+        eyes = (self.skeleton.rest["eye_left"][2] - self.skeleton.rest["head"][2]) / EYE_UP
+        return eyes if 0 < eyes < self.head_m else self.head_m
+
+    def _eyes(self, joints: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Where the left and the right eye are: a model without joints for them has them where heads have them."""
+        if "eye_left" in joints and "eye_right" in joints:
+            return joints["eye_left"][:3, 3], joints["eye_right"][:3, 3]
+        across, forward, up = np.array([EYE_ACROSS, EYE_FORWARD, EYE_UP]) * self._face_m
+        left, right = (joints["head"] @ np.array([side * across, forward, up, 1.0]) for side in (1.0, -1.0))
+        return left[:3], right[:3]
 
     def aim_head(self, pose: Pose, root: Array, target: Array) -> Pose:
         """The pose with neck, head and eyes turned to a place in the set, as far as they go."""
@@ -183,7 +258,8 @@ class Character:
         """The 18 keypoints of OpenPose's COCO model in its order, (18, 3), metres in set space."""
         joints = self.joints(pose, root)
         head = joints["head"]
-        size = self.file.height_m * self.file.proportions.head
+        size = self._face_m
+        eye_left, eye_right = self._eyes(joints)
         wide = size * self.file.proportions.head_width / 2
 
         def on_head(x: float, y: float, z: float) -> Array:
@@ -202,8 +278,8 @@ class Character:
                 *right,
                 *left,
                 *legs,
-                at("eye_right"),
-                at("eye_left"),
+                eye_right,
+                eye_left,
                 on_head(-wide, 0, size * 0.42),
                 on_head(wide, 0, size * 0.42),
             ]
@@ -214,15 +290,30 @@ def read_character(folder: Path) -> Character:
     """Read `cast/<name>`. Raises FilmProblem with the line of what is wrong."""
     path = folder / CHARACTER_FILE
     file = read_yaml(path, CharacterFile)
-    if file.model and not (folder / file.model).is_file():
-        raise FilmProblem(
-            f"the model {file.model!r} is missing",
-            f"put it into {folder.name}/",
-            file=path,
-            line=line_of(load_yaml(path), ("model",)),
-            field_name="model",
-        )
+    if file.model:
+        model = _read_model(folder, file)
+        return Character(folder.name, file, folder, model.skeleton, model)
     return Character(folder.name, file, folder, humanoid(file.height_m, _numbers(file.proportions)))
+
+
+def _read_model(folder: Path, file: CharacterFile) -> ModelPuppet:
+    path, model = folder / CHARACTER_FILE, folder / file.model
+
+    def refused(problem: str, mend: str, *field: str) -> FilmProblem:
+        line = line_of(load_yaml(path), field)
+        return FilmProblem(problem, mend, file=path, line=line, field_name=".".join(field))
+
+    if model.suffix.lower() != ".glb":
+        raise refused(f"{file.model!r} is no .glb", "export the puppet as glTF binary (.glb)", "model")
+    if not model.is_file():
+        raise refused(f"the model {file.model!r} is missing", f"put it into {folder.name}/", "model")
+    try:
+        return fit_puppet(read_glb(model), file.joints, file.height_m)
+    except FilmProblem as problem:
+        if problem.file is not None:
+            raise
+        field = tuple(problem.field_name.split(".")) if file.joints else ("model",)
+        raise refused(problem.problem, problem.mend, *field) from problem
 
 
 def _numbers(proportions: Proportions) -> Mapping[str, float]:

@@ -1,16 +1,17 @@
 """Building a puppet: its body, face, wardrobe and props as skinned meshes in a USD stage."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
+from pxr import Gf, Sdf, Usd, UsdSkel, Vt
 from scipy.spatial.transform import Rotation
 
 from film_pipeline.core.meshes import Array, Mesh, box, ellipsoid, lathe, merged, rotation, shell, tube
+from film_pipeline.core.model_build import author_model_parts
 from film_pipeline.core.poses import Pose
 from film_pipeline.core.puppet import Character, Piece, PropInHand
-from film_pipeline.core.usd_parts import TextureSink, author_material, author_mesh, bind
+from film_pipeline.core.usd_parts import TextureSink, author_material, author_mesh, bind, bind_skin, matrix
 
 Color = tuple[float, float, float]
 
@@ -30,24 +31,28 @@ class Builder:
     """The parts of one puppet, built about its skeleton at rest."""
 
     def __init__(self, character: Character) -> None:
-        self.file = character.file
+        self.file, self.model = character.file, character.model
         self.rest = {name: np.asarray(place, float) for name, place in character.skeleton.rest.items()}
+        for side in ("left", "right"):
+            # A model may have no fingers: what it carries is held where they would begin.
+            hand, forearm = self.rest[f"hand_{side}"], self.rest[f"forearm_{side}"]
+            self.rest.setdefault(f"fingers_{side}", hand + (hand - forearm) * 0.3)
         self.height = self.file.height_m
         self.head_m = self.height * self.file.proportions.head
         self.girth = self.height * 0.5 * self.file.proportions.girth
 
     def parts(self, props: tuple[str, ...] | None = None) -> list[Part]:
-        """All parts. props: the kinds of props that are out; all of the puppet's unless given."""
+        """All parts; of a model only what it carries. props: the kinds of props that are out; all unless given."""
+        carried = [part for prop in self.file.props if props is None or prop.kind in props for part in self._prop(prop)]
+        if self.model is not None:
+            return [replace(part, mesh=self.model.mesh_as_bound(part.mesh)) for part in carried]
         parts = [*self._head(), *self._arms(), *self._legs(), *self._torso()]
         for place, piece in enumerate(self.file.wardrobe):
             parts += [
                 Part(f"{piece.kind}_{place}_{number}", mesh, piece.material, piece.color)
                 for number, mesh in enumerate(self._garment(piece))
             ]
-        for prop in self.file.props:
-            if props is None or prop.kind in props:
-                parts += self._prop(prop)
-        return parts
+        return parts + carried
 
     def _between(self, points: Array, upper: str, lower: str, along: float, soft: float) -> dict[str, Array]:
         """Weights of two joints about a height: above it the upper's, below it the lower's, soft between."""
@@ -437,8 +442,7 @@ def author_puppet(
     UsdSkel.Root.Define(stage, path)
     rig = UsdSkel.Skeleton.Define(stage, f"{path}/Rig")
     rig.CreateJointsAttr(Vt.TokenArray(list(skeleton.paths)))
-    places = [Gf.Vec3d(*map(float, skeleton.rest[name])) for name in skeleton.names]
-    rig.CreateBindTransformsAttr(Vt.Matrix4dArray([Gf.Matrix4d().SetTranslate(place) for place in places]))
+    rig.CreateBindTransformsAttr(Vt.Matrix4dArray([matrix(character.bind(name)) for name in skeleton.names]))
     rig.CreateRestTransformsAttr(
         Vt.Matrix4dArray(
             [Gf.Matrix4d().SetTranslate(Gf.Vec3d(*map(float, skeleton.offset(name)))) for name in skeleton.names]
@@ -449,10 +453,14 @@ def author_puppet(
     _set_pose(animation, character, Pose(), Usd.TimeCode.Default())
     UsdSkel.BindingAPI.Apply(rig.GetPrim()).CreateAnimationSourceRel().SetTargets([Sdf.Path(f"{path}/Anim")])
     of = path.rsplit("/", 1)[-1]
+    if character.model is not None:
+        author_model_parts(stage, path, character.model, textures)
     for part in Builder(character).parts(props):
         # Names are unique in the whole stage: engines that know objects by name alone keep them apart.
         prim = author_mesh(stage, f"{path}/{of}_{part.name}", part.mesh)
-        _skin(prim, part.mesh, skeleton.names, path)
+        joints = [skeleton.names.index(joint) for joint in part.mesh.joints]
+        weights = np.stack(list(part.mesh.joints.values()), axis=1)
+        bind_skin(prim, np.tile(joints, (len(weights), 1)), weights, f"{path}/Rig")
         material = author_material(
             stage, f"{path}/Materials/{of}_{part.name}_surface", part.material, part.color, textures, part.emission
         )
@@ -486,15 +494,3 @@ def _set_pose(
     animation.CreateRotationsAttr().Set(Vt.QuatfArray(rotations), time)
     animation.CreateTranslationsAttr().Set(Vt.Vec3fArray(translations), time)
     animation.CreateScalesAttr().Set(Vt.Vec3hArray(scales), time)
-
-
-def _skin(prim: UsdGeom.Mesh, mesh: Mesh, names: tuple[str, ...], path: str) -> None:
-    binding = UsdSkel.BindingAPI.Apply(prim.GetPrim())
-    binding.CreateSkeletonRel().SetTargets([Sdf.Path(f"{path}/Rig")])
-    joints = list(mesh.joints)
-    width = max(len(joints), 1)
-    indices = np.tile([names.index(joint) for joint in joints], (len(mesh.points), 1))
-    weights = np.stack([mesh.joints[joint] for joint in joints], axis=1)
-    binding.CreateJointIndicesPrimvar(False, width).Set(Vt.IntArray.FromNumpy(indices.astype(np.int32).reshape(-1)))
-    binding.CreateJointWeightsPrimvar(False, width).Set(Vt.FloatArray.FromNumpy(weights.astype(np.float32).reshape(-1)))
-    binding.CreateGeomBindTransformAttr(Gf.Matrix4d(1))

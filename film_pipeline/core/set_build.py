@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from pxr import Gf, Sdf, Usd, UsdGeom
 
+from film_pipeline.core.model_build import author_part, author_surface
+from film_pipeline.core.model_set import Thing
 from film_pipeline.core.set_pieces import build_piece
 from film_pipeline.core.sets import SetDescription, SetPiece
 from film_pipeline.core.shot import PieceChange
@@ -26,10 +28,15 @@ def author_set(
     changes: Mapping[str, PieceChange] | None = None,
     out: Sequence[str] = (),
 ) -> None:
-    """Build every piece of a set below `path`, each under its own name; those in `out` are invisible."""
+    """Build every piece of a set and every thing of its .glb below `path`, each under its own name; those in `out` are
+    invisible."""
     UsdGeom.Xform.Define(stage, path)
     changes = changes or {}
-    if set_.model_file is not None:
+    for name, thing in set_.things.items():
+        _author_thing(stage, f"{path}/{name}", thing, textures)
+        if name in changes and not changes[name].visible:
+            UsdGeom.Imageable(stage.GetPrimAtPath(f"{path}/{name}")).MakeInvisible()
+    if set_.model_file is not None and not set_.things:
         prim = stage.DefinePrim(f"{path}/model")
         prim.GetReferences().AddReference(str(set_.model_file))
     for piece in set_.file.pieces:
@@ -37,6 +44,13 @@ def author_set(
         _author_piece(stage, f"{path}/{piece.name}", changed(piece, change), textures, change)
         if piece.name in out or (change is not None and not change.visible):
             UsdGeom.Imageable(stage.GetPrimAtPath(f"{path}/{piece.name}")).MakeInvisible()
+
+
+def _author_thing(stage: Usd.Stage, path: str, thing: Thing, textures: TextureSink) -> None:
+    UsdGeom.Xform.Define(stage, path)
+    for name, part in thing.parts.items():
+        mesh = author_part(stage, f"{path}/{name}", part.points, part.triangles, part.normals, part.st)
+        bind(mesh, author_surface(stage, f"{path}/Materials/{name}_surface", part.surface, textures))
 
 
 def _author_piece(

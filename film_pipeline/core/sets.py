@@ -8,11 +8,14 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from film_pipeline.core.files import FilmFile, line_of, load_yaml, read_yaml
+from film_pipeline.core.gltf import Model, read_glb
+from film_pipeline.core.model_set import Thing, things_of
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file, sha256_of_json
 from film_pipeline.core.shot import Light, Vector
 
 SET_FILE = "set.yaml"
+USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
 PieceKind = Literal[
     "floor", "wall", "plank_wall", "ceiling", "beam", "door", "staircase", "desk", "table", "chair", "stool", "window",
     "lamp", "wall_lamp", "bookshelf", "rug", "frame", "papers", "page", "candle", "crate", "post", "ground", "backdrop",
@@ -60,7 +63,7 @@ class SetFile(FilmFile):
     lights: dict[str, Light] = Field(default_factory=dict)
     ambient: Vector = (0.004, 0.005, 0.008)
     model: str = Field(
-        default="", description="a .usd, .usda, .usdc or .usdz in this folder, beside or instead of the pieces"
+        default="", description="a .glb, .usd, .usda, .usdc or .usdz in this folder, beside or instead of the pieces"
     )
 
     @model_validator(mode="after")
@@ -91,6 +94,21 @@ class SetDescription:
     def model_file(self) -> Path | None:
         return self.folder / self.file.model if self.file.model else None
 
+    @cached_property
+    def things(self) -> dict[str, Thing]:
+        """The things of a .glb by name; none where the model is USD. Raises FilmProblem."""
+        return things_of(self._glb, [piece.name for piece in self.file.pieces]) if self._glb else {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What of the model is left out."""
+        return self._glb.notes if self._glb else ()
+
+    @cached_property
+    def _glb(self) -> Model | None:
+        model = self.model_file
+        return read_glb(model) if model is not None and model.suffix.lower() == ".glb" else None
+
     def piece(self, name: str) -> SetPiece | None:
         return next((piece for piece in self.file.pieces if piece.name == name), None)
 
@@ -106,6 +124,7 @@ def read_set(folder: Path) -> SetDescription:
             problem, mend = refused
             line = line_of(load_yaml(path), ("model",))
             raise FilmProblem(problem, mend, file=path, line=line, field_name="model")
+        _ = set_.things  # A .glb is read here, so that what is wrong with it is said before anything is made.
     return set_
 
 
@@ -113,6 +132,10 @@ def _refusal_of(model: Path) -> tuple[str, str] | None:
     """What is wrong with a set's model and how to mend it; None where nothing is."""
     if not model.is_file():
         return f"the model {model.name!r} is missing", f"put it into {model.parent.name}/"
+    if model.suffix.lower() == ".glb":
+        return None
+    if model.suffix.lower() not in USD_SUFFIXES:
+        return f"{model.name!r} is neither a .glb nor USD", "export the set as glTF binary (.glb) or as USD"
     from pxr import Tf, Usd
 
     try:

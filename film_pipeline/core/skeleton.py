@@ -12,6 +12,8 @@ import numpy as np
 
 from film_pipeline.core.meshes import Array
 
+EYE_ACROSS, EYE_FORWARD, EYE_UP = 0.19, -0.30, 0.47
+"""Where the left eye is from the head's joint, in heights of the head."""
 PARENTS: dict[str, str | None] = {
     "root": None,
     "hips": "root",
@@ -102,7 +104,7 @@ def humanoid(height_m: float, proportions: Mapping[str, float]) -> Skeleton:
     half, stance = 0.115 * height_m * proportions["shoulders"], 0.052 * height_m * proportions["hips"]
     ankle = 0.045 * height_m * proportions["feet"]
     reach = below * 0.44 * proportions["arms"]
-    eye_x, eye_y, eye_z = head * 0.19, -head * 0.30, below + neck + head * 0.47
+    eye_x, eye_y, eye_z = head * EYE_ACROSS, head * EYE_FORWARD, below + neck + head * EYE_UP
     rest: dict[str, tuple[float, float, float]] = {
         "root": (0, 0, 0),
         "hips": (0, 0, hips_z),

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, Vt
+from numpy.typing import NDArray
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdShade, UsdSkel, Vt
 
-from film_pipeline.core.meshes import Mesh
+from film_pipeline.core.meshes import Array, Mesh
 from film_pipeline.core.recipe import sha256_of_json
 from film_pipeline.core.textures import TEXTURE_VERSION, texture_png
 
@@ -46,21 +47,38 @@ class FolderTextures:
 
 
 def author_mesh(stage: Usd.Stage, path: str, mesh: Mesh) -> UsdGeom.Mesh:
-    """Write a mesh with its normals and texture coordinates."""
-    prim = UsdGeom.Mesh.Define(stage, path)
-    prim.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(mesh.points.astype(np.float32)))
-    prim.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(mesh.counts.astype(np.int32)))
-    prim.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(mesh.indices.astype(np.int32)))
-    prim.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
-    prim.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(mesh.normals().astype(np.float32)))
-    prim.SetNormalsInterpolation(UsdGeom.Tokens.faceVarying)
-    low, high = mesh.bounds
-    prim.CreateExtentAttr(Vt.Vec3fArray([Gf.Vec3f(*map(float, low)), Gf.Vec3f(*map(float, high))]))
-    coordinates = UsdGeom.PrimvarsAPI(prim).CreatePrimvar(
-        "st", Sdf.ValueTypeNames.TexCoord2fArray, UsdGeom.Tokens.faceVarying
-    )
-    coordinates.Set(Vt.Vec2fArray.FromNumpy(mesh.st.astype(np.float32)))
+    """Write a mesh with a normal and texture coordinates for each corner."""
+    prim = _author_shape(stage, path, mesh.points, mesh.counts, mesh.indices)
+    author_shading(prim, mesh.normals(), mesh.st, UsdGeom.Tokens.faceVarying)
     return prim
+
+
+def author_triangles(stage: Usd.Stage, path: str, points: Array, triangles: NDArray[np.int64]) -> UsdGeom.Mesh:
+    """Write a mesh of triangles (m, 3), without normals and texture coordinates."""
+    return _author_shape(stage, path, points, np.full(len(triangles), 3), triangles.reshape(-1))
+
+
+def _author_shape(
+    stage: Usd.Stage, path: str, points: Array, counts: NDArray[np.int64], indices: NDArray[np.int64]
+) -> UsdGeom.Mesh:
+    prim = UsdGeom.Mesh.Define(stage, path)
+    prim.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(points.astype(np.float32)))
+    prim.CreateFaceVertexCountsAttr(Vt.IntArray.FromNumpy(counts.astype(np.int32)))
+    prim.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(indices.astype(np.int32)))
+    prim.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    low, high = points.min(axis=0), points.max(axis=0)
+    prim.CreateExtentAttr(Vt.Vec3fArray([Gf.Vec3f(*map(float, low)), Gf.Vec3f(*map(float, high))]))
+    return prim
+
+
+def author_shading(prim: UsdGeom.Mesh, normals: Array | None, st: Array | None, each: str) -> None:
+    """Write a mesh's normals (n, 3) and texture coordinates (n, 2). each: for what they are, `vertex` or corner."""
+    if normals is not None:
+        prim.CreateNormalsAttr(Vt.Vec3fArray.FromNumpy(normals.astype(np.float32)))
+        prim.SetNormalsInterpolation(each)
+    if st is not None:
+        coordinates = UsdGeom.PrimvarsAPI(prim).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, each)
+        coordinates.Set(Vt.Vec2fArray.FromNumpy(st.astype(np.float32)))
 
 
 def author_material(
@@ -83,7 +101,7 @@ def author_material(
     else:
         seed = int.from_bytes(hashlib.sha256(path.encode()).digest()[:2], "big") % 3
         named = sha256_of_json([TEXTURE_VERSION, material, list(color), seed])[:16]
-        _connect_texture(
+        connect_texture(
             stage, path, diffuse, textures.png(f"{material}-{named}", lambda: texture_png(material, color, seed))
         )
     if emission > 0:
@@ -93,12 +111,13 @@ def author_material(
     return made
 
 
-def _connect_texture(stage: Usd.Stage, path: str, diffuse: Any, file: str) -> None:
+def connect_texture(stage: Usd.Stage, path: str, to: Any, file: str, called: str = "Picture") -> UsdShade.Shader:
+    """Lay a picture over an input of the material at `path`, by the mesh's coordinates. Returns the picture's node."""
     reader = UsdShade.Shader.Define(stage, f"{path}/Coordinates")
     reader.CreateIdAttr("UsdPrimvarReader_float2")
     reader.CreateInput("varname", Sdf.ValueTypeNames.String).Set("st")
     reader.CreateOutput("result", Sdf.ValueTypeNames.Float2)
-    picture = UsdShade.Shader.Define(stage, f"{path}/Picture")
+    picture = UsdShade.Shader.Define(stage, f"{path}/{called}")
     picture.CreateIdAttr("UsdUVTexture")
     picture.CreateInput("file", Sdf.ValueTypeNames.Asset).Set(Sdf.AssetPath(file))
     picture.CreateInput("sourceColorSpace", Sdf.ValueTypeNames.Token).Set("sRGB")
@@ -106,7 +125,18 @@ def _connect_texture(stage: Usd.Stage, path: str, diffuse: Any, file: str) -> No
         picture.CreateInput(direction, Sdf.ValueTypeNames.Token).Set("repeat")
     picture.CreateInput("st", Sdf.ValueTypeNames.Float2).ConnectToSource(reader.ConnectableAPI(), "result")
     picture.CreateOutput("rgb", Sdf.ValueTypeNames.Float3)
-    diffuse.ConnectToSource(picture.ConnectableAPI(), "rgb")
+    to.ConnectToSource(picture.ConnectableAPI(), "rgb")
+    return picture
+
+
+def bind_skin(mesh: UsdGeom.Mesh, joints: NDArray[np.int64], weights: Array, rig: str) -> None:
+    """Skin a mesh to the skeleton at `rig`: each point's joints (n, k), by their places, and their weights (n, k)."""
+    binding = UsdSkel.BindingAPI.Apply(mesh.GetPrim())
+    binding.CreateSkeletonRel().SetTargets([Sdf.Path(rig)])
+    width = max(joints.shape[1], 1)
+    binding.CreateJointIndicesPrimvar(False, width).Set(Vt.IntArray.FromNumpy(joints.astype(np.int32).reshape(-1)))
+    binding.CreateJointWeightsPrimvar(False, width).Set(Vt.FloatArray.FromNumpy(weights.astype(np.float32).reshape(-1)))
+    binding.CreateGeomBindTransformAttr(Gf.Matrix4d(1))
 
 
 def bind(mesh: UsdGeom.Mesh, material: UsdShade.Material) -> None:

@@ -193,7 +193,7 @@ def _inspect(passes: Passes, shot: str, frame: int) -> Passes:
 
 def _write_keypoints(job: Job, composition: Composition, lock: str) -> None:
     width, height = rendered_size(job.film.production)
-    by_frame = {frame: composition.keypoints(frame) for frame in composition.sheet.unique_frames}
+    by_frame = {frame: composition.keypoints(frame, (width, height)) for frame in composition.sheet.unique_frames}
     document = {
         "width": width,
         "height": height,

@@ -1,5 +1,6 @@
 """Stage 4, set and characters: the set and puppets of a shot as USD and glb; turnarounds of the cast."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,15 @@ def _make(job: Job) -> dict[str, Any]:
     for done, (name, character) in enumerate(cast.items(), 1):
         _keep_puppet(job, name, character)
         job.done(done, len(cast))
-    return {"set": film_shot.scene.set, "cast": ", ".join(cast)}
+    return {"set": film_shot.scene.set, "cast": ", ".join(cast), "said": said_of(set_, cast)}
+
+
+def said_of(set_: SetDescription, cast: Mapping[str, Character]) -> list[str]:
+    """What of the models of a set and its cast is left out or stands in for something else."""
+    return [
+        *(f"{set_.name}: {note}" for note in set_.notes),
+        *(f"{name}: {note}" for name, character in cast.items() for note in character.notes),
+    ]
 
 
 def _keep_set(job: Job, set_: SetDescription, name: str) -> None:
