@@ -18,12 +18,14 @@ from typing import Any
 
 from film_pipeline.simulators.clock import Clock
 from film_pipeline.simulators.comfyui import ComfyUI
+from film_pipeline.simulators.runpod_pods import RunPodPods
 from film_pipeline.simulators.service import Service
 from film_pipeline.simulators.serving import ProcessServer, Server, ThreadServer, in_process, in_thread
 
 Serving = AbstractContextManager[ThreadServer]
 SERVICES: Mapping[str, type[Service]] = {
     "comfyui": ComfyUI,
+    "runpod_pods": RunPodPods,
 }
 
 
@@ -45,6 +47,11 @@ def comfyui(folder: Path | None = None, port: int = 0, **options: Any) -> Servin
     return serving("comfyui", folder, port, **options)
 
 
+def runpod_pods(folder: Path | None = None, port: int = 0, **options: Any) -> Serving:
+    """RunPod's GPU pods: see `runpod_pods.RunPodPods`."""
+    return serving("runpod_pods", folder, port, **options)
+
+
 __all__ = [
     "SERVICES",
     "ProcessServer",
@@ -54,5 +61,6 @@ __all__ = [
     "comfyui",
     "in_process",
     "in_thread",
+    "runpod_pods",
     "serving",
 ]

@@ -59,8 +59,8 @@ class Door:
             await hang_up(send)
         elif fault.kind == "duplicate":
             body = await read_body(receive)
-            await self._inside(_fresh(scope), _again(body), _nowhere)
-            await self._inside(_fresh(scope), _again(body), send)
+            await self._inside(_fresh(scope), once_more(body), _nowhere)
+            await self._inside(_fresh(scope), once_more(body), send)
         elif fault.kind == "slow":
             await asyncio.sleep(fault.seconds)
             await self._inside(scope, receive, send)
@@ -107,13 +107,15 @@ def _fresh(scope: Scope) -> MutableMapping[str, Any]:
     return {**scope, "state": dict(scope.get("state", {}))}
 
 
-def _again(body: bytes) -> Receive:
+def once_more(body: bytes) -> Receive:
+    """A request's body, to be read by somebody else."""
     told = False
 
     async def receive() -> Message:
         nonlocal told
         if told:
-            return {"type": "http.disconnect"}
+            # Who asks again waits to hear that the caller hangs up: that is not known here.
+            await asyncio.Event().wait()
         told = True
         return {"type": "http.request", "body": body, "more_body": False}
 
