@@ -19,6 +19,7 @@ from typing import Any
 from film_pipeline.simulators.clock import Clock
 from film_pipeline.simulators.comfyui import ComfyUI
 from film_pipeline.simulators.runpod_pods import RunPodPods
+from film_pipeline.simulators.runpod_serverless import RunPodServerless
 from film_pipeline.simulators.service import Service
 from film_pipeline.simulators.serving import ProcessServer, Server, ThreadServer, in_process, in_thread
 
@@ -26,6 +27,7 @@ Serving = AbstractContextManager[ThreadServer]
 SERVICES: Mapping[str, type[Service]] = {
     "comfyui": ComfyUI,
     "runpod_pods": RunPodPods,
+    "runpod_serverless": RunPodServerless,
 }
 
 
@@ -52,6 +54,11 @@ def runpod_pods(folder: Path | None = None, port: int = 0, **options: Any) -> Se
     return serving("runpod_pods", folder, port, **options)
 
 
+def runpod_serverless(folder: Path | None = None, port: int = 0, **options: Any) -> Serving:
+    """RunPod's serverless endpoints: see `runpod_serverless.RunPodServerless`."""
+    return serving("runpod_serverless", folder, port, **options)
+
+
 __all__ = [
     "SERVICES",
     "ProcessServer",
@@ -62,5 +69,6 @@ __all__ = [
     "in_process",
     "in_thread",
     "runpod_pods",
+    "runpod_serverless",
     "serving",
 ]

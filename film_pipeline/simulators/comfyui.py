@@ -31,6 +31,7 @@ from film_pipeline.simulators.service import Command, Service
 
 _SECRETS = ("auth_token_comfy_org", "api_key_comfy_org")
 _CRASHES = frozenset({"lost", "crash"})
+"""At the moment `take`, when the worker takes a job from the queue. lost: that job is forgotten. crash: all are."""
 
 
 class ComfyUI(Service):
@@ -105,7 +106,7 @@ class ComfyUI(Service):
                 await self._woken.wait()
             job = self.queue.take()
             self._queue_changed()
-            fault = self.faults.befalls("job", _CRASHES)
+            fault = self.faults.befalls("take", _CRASHES)
             if fault is not None:
                 self._lose(fault.kind)
                 continue

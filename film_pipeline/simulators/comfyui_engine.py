@@ -16,7 +16,7 @@ from film_pipeline.simulators.faults import PICTURE, Faults
 from film_pipeline.simulators.pictures import Recipe, damaged, jpeg, made, png
 
 JOB_FAULTS = frozenset({"execution_error", "out_of_memory"})
-"""At the moment `job`: a node raises."""
+"""At the moment `job`, once a graph that is run: its sampler raises."""
 _PREVIEW_SIDE = 256
 
 

@@ -22,11 +22,12 @@ PICTURE = frozenset({"truncated", "corrupt", "empty", "black", "input_back", "wr
 class Fault:
     """One thing that goes wrong.
 
-    call: a pattern for the names of calls, such as `POST /prompt`, `GET /view*`, `*`; or the name of a moment inside
-    the service (each service lists its own). times: how often at most. after: calls that pass before the first.
-    rate: the share of calls that it befalls, drawn from the service's seed. seconds: for what takes time.
-    retry_after_s: what a 429 says. handled: whether a status (502, 524) is answered after the service has done what it
-    was asked. is_global: for Discord, whether the 429 is the global one.
+    call: a pattern for the names of calls, such as `POST /prompt`, `GET /view*`, `*`; or for the moments inside the
+    service, which each lists beside its own kinds (a kind that has one moment needs none).
+    times: how often at most. after: calls that pass before the first. rate: the share of calls that it befalls, drawn
+    from the service's seed. seconds: for what takes time. retry_after_s: what a 429 says.
+    handled: whether a status (502, 524) is answered after the service has done what it was asked.
+    is_global: for Discord, whether the 429 is the global one.
     """
 
     kind: str

@@ -108,7 +108,7 @@ def test_control_calls_are_beyond_all_faults_and_tokens(tmp_path: Path) -> None:
 
 
 def test_a_job_can_be_lost_by_a_server_that_stays(server: ThreadServer) -> None:
-    server.fail("lost", "job", times=1)
+    server.fail("lost", times=1)
     posted(server, prompt_id=ME)
     until(server.faults_shown)
     assert requests.get(f"{server.url}/history/{ME}", timeout=5).json() == {}
@@ -121,7 +121,7 @@ def test_a_job_can_be_lost_by_a_server_that_stays(server: ThreadServer) -> None:
 def test_a_crash_in_the_middle_loses_every_job_and_no_file(server: ThreadServer) -> None:
     finished(server.url, posted(server).json()["prompt_id"])
     server.control("timing", frame_s=0.2)
-    server.fail("crash", "job", times=1, after=1)
+    server.fail("crash", times=1, after=1)
     requests.post(f"{server.url}/prompt", json={"prompt": a_graph(2)}, timeout=5)
     requests.post(f"{server.url}/prompt", json={"prompt": a_graph(3)}, timeout=5)
     until(server.faults_shown)
