@@ -18,6 +18,8 @@ from typing import Any
 
 from film_pipeline.simulators.clock import Clock
 from film_pipeline.simulators.comfyui import ComfyUI
+from film_pipeline.simulators.discord import Discord
+from film_pipeline.simulators.people import People
 from film_pipeline.simulators.runpod_pods import RunPodPods
 from film_pipeline.simulators.runpod_serverless import RunPodServerless
 from film_pipeline.simulators.service import Service
@@ -28,6 +30,7 @@ SERVICES: Mapping[str, type[Service]] = {
     "comfyui": ComfyUI,
     "runpod_pods": RunPodPods,
     "runpod_serverless": RunPodServerless,
+    "discord": Discord,
 }
 
 
@@ -59,13 +62,20 @@ def runpod_serverless(folder: Path | None = None, port: int = 0, **options: Any)
     return serving("runpod_serverless", folder, port, **options)
 
 
+def discord(folder: Path | None = None, port: int = 0, **options: Any) -> Serving:
+    """Discord: see `discord.Discord`."""
+    return serving("discord", folder, port, **options)
+
+
 __all__ = [
     "SERVICES",
+    "People",
     "ProcessServer",
     "Server",
     "ThreadServer",
     "built",
     "comfyui",
+    "discord",
     "in_process",
     "in_thread",
     "runpod_pods",
