@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from film_pipeline.simulators.pictures import Recipe, damaged, jpeg, made, png
 JOB_FAULTS = frozenset({"execution_error", "out_of_memory"})
 """At the moment `job`, once a graph that is run: its sampler raises."""
 _PREVIEW_SIDE = 256
+_SMALL_PIXELS = 128 * 128
 
 
 class Listener(Protocol):
@@ -227,7 +228,7 @@ class _Attempt:
         factor = min(1.0, _PREVIEW_SIDE / max(recipe.size))
         size = (max(16, round(recipe.size[0] * factor)), max(16, round(recipe.size[1] * factor)))
         small = Recipe(size, recipe.seed, recipe.prompt, recipe.references, recipe.model)
-        return await asyncio.to_thread(lambda: jpeg(made(small)))
+        return await _worked(size, lambda: jpeg(made(small)))
 
     async def _save(self, kind: str, inputs: dict[str, Any]) -> _Kept:
         images = inputs["images"]
@@ -242,7 +243,7 @@ class _Attempt:
         prefix = inputs.get("filename_prefix", "ComfyUI_temp")
         name, subfolder = next_name(folder, prefix, self._engine._taken)
         texts = {"prompt": self._graph, **self._extra.get("extra_pnginfo", {})} if self._engine._metadata else {}
-        encoded = await asyncio.to_thread(lambda: png(image.render(), texts))
+        encoded = await _worked(image.size, lambda: png(image.render(), texts))
         fault = self._engine.faults.befalls("picture", PICTURE)
         if fault is not None:
             encoded = damaged(fault.kind, encoded, image.recipe.references if image.recipe else (image.encoded,))
@@ -325,6 +326,11 @@ class _Stopped(Exception):
 
 
 _NO_MEMORY = ("torch.OutOfMemoryError", "Allocation on device")
+
+
+async def _worked(size: tuple[int, int], work: Callable[[], bytes]) -> bytes:
+    """Large pictures are made beside the loop; small ones are made before a thread has even begun."""
+    return work() if size[0] * size[1] <= _SMALL_PIXELS else await asyncio.to_thread(work)
 
 
 def _formatted(value: Any) -> Any:
