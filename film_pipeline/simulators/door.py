@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -43,8 +44,8 @@ class Door:
                 await self._admit(scope, receive, send)
             else:
                 await self._inside(scope, receive, send)
-        except asyncio.CancelledError:
-            # The listener was closed and the connection with it: there is nobody to answer.
+        except (asyncio.CancelledError, ClientDisconnect):
+            # The listener was closed, or the caller is gone in the middle of a request: there is nobody to answer.
             return
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,11 +92,14 @@ def connection_of(send: Send) -> asyncio.Transport:
 
 
 async def read_body(receive: Receive) -> bytes:
+    """A request's body, whole. Raises ClientDisconnect where the caller hangs up before its end."""
     parts: list[bytes] = []
     while True:
         message = await receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
         parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body", False):
+        if not message.get("more_body", False):
             return b"".join(parts)
 
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 WATERMARK = "SIMULATED"
 Tone = NDArray[np.floating[Any]]
 """Display values, 0..1."""
 _FAST = 1
-_MARK_OPACITY = 0.55
+_MARK_OPACITY = np.float32(0.6)
+_LIFT = 0.7
 _STROKE_GREY = np.float32(0.22)
 
 
@@ -48,16 +49,19 @@ def made(recipe: Recipe) -> Image.Image:
     plate = recipe.references[0] if recipe.references else None
     pixels = _nothing_to_go_by(recipe.size, digest) if plate is None else _seen(plate, recipe.size)
     pixels = _hatched(_toned(pixels, digest), digest)
-    mark = _mark(recipe.size)
-    pixels = pixels * (1 - mark[..., None]) + mark[..., None]
+    letters, edges = _mark(recipe.size)
+    pixels = pixels * (1 - edges[..., None])
+    pixels = pixels * (1 - letters[..., None]) + letters[..., None]
     return Image.fromarray((pixels * 255 + 0.5).astype(np.uint8), "RGB")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _seen(plate: bytes, size: tuple[int, int]) -> Tone:
     with Image.open(io.BytesIO(plate)) as reference:
         fitted = ImageOps.fit(reference.convert("RGB"), size, Image.Resampling.BILINEAR)
-    return np.asarray(fitted, np.float32) / 255
+    # A plate is dark and grainy: developed, so that people who watch can see the scene.
+    smooth = fitted.filter(ImageFilter.BoxBlur(size[0] / 1280))
+    return np.power(np.asarray(smooth, np.float32) / 255, np.float32(_LIFT))
 
 
 def _nothing_to_go_by(size: tuple[int, int], digest: bytes) -> Tone:
@@ -90,20 +94,31 @@ def _hatched(pixels: Tone, digest: bytes) -> Tone:
     return hatched
 
 
-@lru_cache(maxsize=16)
-def _mark(size: tuple[int, int]) -> Tone:
-    """The watermark from corner to corner, 0 where it is not."""
+@lru_cache(maxsize=4)
+def _mark(size: tuple[int, int]) -> tuple[Tone, Tone]:
+    """The watermark from corner to corner: the letters, and the dark edge that shows them on a bright picture too."""
     width, height = size
-    slant = math.degrees(math.atan2(height, width))
     reach = math.hypot(width, height) * 0.78
     font = ImageFont.load_default(max(6, round(reach / 6.2)))
-    left, top, right, bottom = font.getbbox(WATERMARK)
-    word = Image.new("L", (round(right - left) + 4, round(bottom - top) + 4), 0)
-    ImageDraw.Draw(word).text((2 - left, 2 - top), WATERMARK, font=font, fill=255)
+    edge = max(1, round(reach / 160))
+    left, top, right, bottom = font.getbbox(WATERMARK, stroke_width=edge)
+    layers = []
+    for stroke in (0, edge):
+        word = Image.new("L", (round(right - left) + 4, round(bottom - top) + 4), 0)
+        ImageDraw.Draw(word).text((2 - left, 2 - top), WATERMARK, font=font, fill=255, stroke_width=stroke)
+        layers.append(_slanted(word, size))
+    letters, around = layers
+    return letters * _MARK_OPACITY, around * _MARK_OPACITY
+
+
+def _slanted(word: Image.Image, size: tuple[int, int]) -> Tone:
+    """The word along the diagonal of an empty sheet."""
+    width, height = size
+    slant = math.degrees(math.atan2(height, width))
     turned = word.rotate(slant, expand=True, resample=Image.Resampling.BILINEAR)
     sheet = Image.new("L", size, 0)
     sheet.paste(turned, ((width - turned.width) // 2, (height - turned.height) // 2))
-    return np.asarray(sheet, np.float32) / 255 * np.float32(_MARK_OPACITY)
+    return np.asarray(sheet, np.float32) / np.float32(255)
 
 
 def png(picture: Image.Image, texts: Mapping[str, Any] | None = None) -> bytes:

@@ -38,7 +38,7 @@ from film_pipeline.simulators.pod_requests import (
 )
 from film_pipeline.simulators.service import Command, Service
 
-KEY = "simulated-runpod-key"
+KEY, WATCH_KEY = "simulated-runpod-key", "simulated-runpod-watch-key"
 _BOOT_FAULTS = frozenset({"boot_slow", "boot_error", "vanish"})
 """At the moment `boot`. boot_slow: the container needs `seconds` more. boot_error: it ends in ERROR. vanish: it is gone
 `seconds` after it runs."""
@@ -53,6 +53,7 @@ _WATCH_S = 0.02
 class RunPodPods(Service):
     """One account at RunPod.
 
+    key: may do everything; watch_key: everything but rent a pod.
     balance_usd: what it holds; text, as money is. capacity: pods to be had by GPU type, 8 of each unless given.
     provisioning_s, starting_s, ready_s: from the order to the machine, to the running container, to ComfyUI's answer.
     limit_s: after which the proxy answers 524. remembered_s: how long a terminated pod is still told by its id.
@@ -68,6 +69,7 @@ class RunPodPods(Service):
         seed: int = 0,
         *,
         key: str = KEY,
+        watch_key: str = WATCH_KEY,
         balance_usd: str = "100",
         capacity: Mapping[str, int] | None = None,
         provisioning_s: float = 4.0,
@@ -82,7 +84,7 @@ class RunPodPods(Service):
         clock = clock or Clock()
         self._proxy = Proxy(self._reachable, clock, limit_s, self.beside)
         super().__init__(folder, clock, seed)
-        self._key, self._balance = key, Decimal(balance_usd)
+        self._key, self._watch_key, self._balance = key, watch_key, Decimal(balance_usd)
         self._capacity = {gpu: _ROOM for gpu in CATALOG} | dict(capacity or {})
         self._boot = (provisioning_s, starting_s, ready_s)
         self._remembered_s, self._requests_a_minute = remembered_s, requests_a_minute
@@ -258,8 +260,10 @@ class RunPodPods(Service):
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             raise Refused(401, "missing bearer token")
-        if key != self._key:
+        if key not in (self._key, self._watch_key):
             raise Refused(401, "invalid bearer token")
+        if key != self._key and request.method == "POST" and request.url.path == "/v2/pods":
+            raise Refused(403, "access denied")
         minute = int(self.clock.now() // 60)
         self._asked[minute] += 1
         if self._asked[minute] > self._requests_a_minute:

@@ -24,7 +24,7 @@ from film_pipeline.simulators.serverless_handlers import EndpointPlan, Handler, 
 from film_pipeline.simulators.serverless_queue import ENDED, FAILED, JOB_FAULTS, TIMED_OUT, Endpoint, Job
 from film_pipeline.simulators.service import Command, Service
 
-KEY = "simulated-runpod-key"
+KEY, WATCH_KEY = "simulated-runpod-key", "simulated-runpod-watch-key"
 MOST_BYTES = {"run": 10_000_000, "runsync": 20_000_000}
 LIMITS = {"run": 1000, "runsync": 2000, "status": 2000, "stream": 2000, "cancel": 100, "purge-queue": 2}
 """Calls of an endpoint within 10 seconds."""
@@ -45,6 +45,7 @@ ENDPOINTS: Mapping[str, Mapping[str, Any]] = {
 class RunPodServerless(Service):
     """One account's endpoints.
 
+    key: may do everything; watch_key: everything but order.
     endpoints: fields of EndpointPlan by endpoint id, in place of ENDPOINTS. limits: other limits than LIMITS.
     too_large_status: what a payload that is too large is answered with.
     """
@@ -58,12 +59,13 @@ class RunPodServerless(Service):
         seed: int = 0,
         *,
         key: str = KEY,
+        watch_key: str = WATCH_KEY,
         endpoints: Mapping[str, Mapping[str, Any]] | None = None,
         limits: Mapping[str, int] | None = None,
         too_large_status: int = 400,
     ) -> None:
         super().__init__(folder, clock or Clock(), seed)
-        self._key, self._too_large_status = key, too_large_status
+        self._key, self._watch_key, self._too_large_status = key, watch_key, too_large_status
         self._limits = {**LIMITS, **(limits or {})}
         self._asked: dict[tuple[str, str], deque[float]] = {}
         self._plans = {name: EndpointPlan(**plan) for name, plan in (endpoints or ENDPOINTS).items()}
@@ -126,8 +128,10 @@ class RunPodServerless(Service):
     def _guarded(self, operation: str, handler: Any) -> Any:
         async def handle(request: Request) -> Response:
             scheme, _, key = request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or key != self._key:
+            if scheme.lower() != "bearer" or key not in (self._key, self._watch_key):
                 return _error(401, "Unauthorized")
+            if key != self._key and operation in ("run", "runsync", "retry"):
+                return _error(403, "Forbidden")
             endpoint = self._endpoints.get(request.path_params["endpoint"])
             if endpoint is None:
                 return _error(404, "endpoint not found")

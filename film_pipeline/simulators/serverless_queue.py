@@ -101,6 +101,7 @@ class Endpoint:
         self._new_handler, self._beside = new_handler, beside
         self.jobs: dict[str, Job] = {}
         self._waiting: deque[Job] = deque()
+        self._ended: deque[Job] = deque()
         self._workers: dict[str, Worker] = {}
         self._work_came = asyncio.Event()
         self.retried = 0
@@ -110,9 +111,16 @@ class Endpoint:
     def submit(self, job: Job) -> None:
         job.gone = self._faults.befalls("accept", frozenset({"lost"})) is not None
         self.jobs[job.id] = job
+        self._sweep()
         if not job.gone:
             self._enqueue(job)
             self._beside(self._expire(job))
+
+    def _sweep(self) -> None:
+        """Let go of inputs and outputs that nobody can ask for any more: pictures are large."""
+        while self._ended and self._ended[0].forgotten(self._clock.now()):
+            job = self._ended.popleft()
+            job.given = job.output = None
 
     def _enqueue(self, job: Job) -> None:
         self._waiting.append(job)
@@ -258,6 +266,7 @@ class Endpoint:
 
     def _end(self, job: Job, status: str) -> None:
         job.end(status, self._clock.now())
+        self._ended.append(job)
         begun_and_broken_off = status in (CANCELLED, TIMED_OUT) or (status == FAILED and self.plan.charge_failures)
         if not self.plan.paid_by_second and (status == COMPLETED or begun_and_broken_off):
             self._book.charge(job.id, "image", Decimal(0), self.plan.image_usd())

@@ -10,7 +10,7 @@ from typing import Any, Self
 from film_pipeline.simulators import SERVICES, ThreadServer, built, in_thread
 from film_pipeline.simulators.discord import API, CHANNEL, TOKEN
 from film_pipeline.simulators.pod_proxy import PREFIX
-from film_pipeline.simulators.runpod_pods import KEY
+from film_pipeline.simulators.runpod_pods import KEY, WATCH_KEY
 
 ENVIRONMENT_FILE = "simulators.env"
 _FRAME_S = 2.0
@@ -91,6 +91,8 @@ def _addresses(servers: Mapping[str, ThreadServer]) -> dict[str, str]:
     return {
         "COMFYUI_URL": servers["comfyui"].url,
         "RUNPOD_API_KEY": KEY,
+        "RUNPOD_WATCH_KEY": WATCH_KEY,
+        "RUNPOD_REST_URL": f"{pods}/v2",
         "RUNPOD_PODS_URL": f"{pods}/v2",
         "RUNPOD_PROXY_URL": f"{pods}{PREFIX}/{{pod}}-{{port}}",
         "RUNPOD_SERVERLESS_URL": f"{serverless}/v2",

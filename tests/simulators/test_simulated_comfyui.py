@@ -156,6 +156,22 @@ def test_another_picture_under_the_same_name_is_not_taken_from_the_cache(server:
     assert again["outputs"] != first["outputs"]
 
 
+def test_freeing_the_memory_makes_the_next_run_work_again(server: ThreadServer) -> None:
+    first = finished(server.url, posted(server.url).json()["prompt_id"])
+    answer = requests.post(f"{server.url}/free", json={"unload_models": True, "free_memory": True}, timeout=10)
+    assert (answer.status_code, answer.content) == (200, b"")
+    again = finished(server.url, posted(server.url).json()["prompt_id"])
+    assert again["outputs"] != first["outputs"]
+
+
+def test_only_the_outputs_that_are_aimed_at_are_made(server: ThreadServer) -> None:
+    graph = {**a_graph(), "19": node("SaveImage", images=["60", 0], filename_prefix="plate")}
+    answer = posted(server.url, graph, partial_execution_targets=["19"])
+    entry = finished(server.url, answer.json()["prompt_id"])
+    assert list(entry["outputs"]) == ["19"]
+    assert entry["prompt"][4] == ["19"]
+
+
 def test_orders_wait_by_number_and_those_for_the_front_come_first(server: ThreadServer) -> None:
     slow(server, 0.3)
     ids = [posted(server.url, a_graph(seed)).json()["prompt_id"] for seed in range(3)]

@@ -1,3 +1,5 @@
+import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +41,17 @@ def test_a_connection_that_breaks_before_the_answer_leaves_an_order_that_can_be_
     assert finished(server.url, ME)["status"]["completed"] is True
     assert [order.key for order in server.bill().orders] == [ME]
     assert not server.bill().ordered_twice()
+
+
+def test_a_client_that_dies_in_the_middle_of_its_request_has_ordered_nothing(server: ThreadServer) -> None:
+    port = int(server.url.rsplit(":", 1)[1])
+    body = json.dumps({"prompt": a_graph(), "prompt_id": ME}).encode()
+    head = f"POST /prompt HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", port)) as dying:
+        dying.sendall(head + body[: len(body) // 2])
+    time.sleep(0.05)
+    assert requests.get(f"{server.url}/queue", timeout=5).json() == {"queue_running": [], "queue_pending": []}
+    assert not server.bill().orders
 
 
 def test_a_request_that_is_delivered_twice_is_two_orders(server: ThreadServer) -> None:

@@ -69,27 +69,42 @@ def test_seed_and_prompt_change_the_picture_and_nothing_else_does() -> None:
         assert difference.mean() > 2, "nobody would see that it is another take"
 
 
-def test_the_word_simulated_stands_across_every_picture() -> None:
-    black, grey = Image.new("RGB", SIZE, 0), Image.new("RGB", SIZE, (90, 90, 90))
-    for plate in (png(black), png(grey), None):
-        picture = made(Recipe(SIZE, 3, "x", () if plate is None else (plate,)))
-        bright = pixels(picture) > 110
-        columns = np.flatnonzero(bright.any(axis=0))
-        assert columns.max() - columns.min() > SIZE[0] * 0.6
-        assert 0.03 < bright.mean() < 0.6
+FLAT = {"black": 0, "night": 30, "grey": 90, "day": 200, "white": 255}
 
 
-def test_the_watermark_can_be_read() -> None:
-    """Each letter of the word, set in the same face, is found where it must be."""
+@pytest.mark.parametrize("shade", FLAT.values(), ids=FLAT)
+def test_the_word_simulated_stands_across_every_picture(shade: int) -> None:
+    size = (640, 360)
+    picture = made(Recipe(size, 1, "x", (png(Image.new("RGB", size, (shade, shade, shade))),)))
+    ground = np.median(pixels(picture))
+    marked = np.abs(pixels(picture) - ground) > 45
+    columns, rows = np.flatnonzero(marked.any(axis=0)), np.flatnonzero(marked.any(axis=1))
+    assert columns.max() - columns.min() > size[0] * 0.6
+    assert rows.max() - rows.min() > size[1] * 0.6
+    assert 0.02 < marked.mean() < 0.4
+
+
+@pytest.mark.parametrize("shade", [30, 250])
+def test_the_watermark_can_be_read(shade: int) -> None:
+    """Turned upright, its letters stand where the word's own would."""
     size = (900, 260)
-    picture = made(Recipe(size, 1, "", (png(Image.new("RGB", size, (30, 30, 30))),)))
-    upright = picture.rotate(-np.degrees(np.arctan2(size[1], size[0])), resample=Image.Resampling.BILINEAR)
-    font = ImageFont.load_default(round(np.hypot(*size) * 0.78 / 6.2))
-    word = Image.new("L", size, 0)
-    left, top, right, bottom = font.getbbox("SIMULATED")
+    picture = made(Recipe(size, 1, "", (png(Image.new("RGB", size, (shade, shade, shade))),)))
+    turn = -float(np.degrees(np.arctan2(size[1], size[0])))
+    upright = picture.rotate(turn, Image.Resampling.BILINEAR, fillcolor=picture.getpixel((0, 0)))
+    reach = float(np.hypot(*size)) * 0.78
+    font = ImageFont.load_default(round(reach / 6.2))
+    edge = round(reach / 160) if shade > 128 else 0
+    left, top, right, bottom = font.getbbox("SIMULATED", stroke_width=edge)
     place = ((size[0] - (right - left)) / 2 - left, (size[1] - (bottom - top)) / 2 - top)
-    ImageDraw.Draw(word).text(place, "SIMULATED", font=font, fill=255)
-    assert likeness(upright, word) > 0.8
+    word = Image.new("L", size, 0)
+    ImageDraw.Draw(word).text(place, "SIMULATED", font=font, fill=255, stroke_width=edge)
+    # On a bright picture it is darker than what is around it.
+    assert likeness(upright, word) * (-1 if edge else 1) > 0.5
+
+
+def test_without_references_the_word_is_there_as_well() -> None:
+    one, other = (pixels(made(Recipe(SIZE, seed, "x"))) for seed in (1, 2))
+    assert np.corrcoef(np.diff(one).ravel(), np.diff(other).ravel())[0, 1] > 0.5
 
 
 def test_a_black_plate_does_not_give_a_black_picture() -> None:

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from film_pipeline import simulators
 from film_pipeline.simulators import ThreadServer
-from film_pipeline.simulators.runpod_pods import KEY
+from film_pipeline.simulators.runpod_pods import KEY, WATCH_KEY
 
 ADA = "NVIDIA GeForce RTX 4090"
 TOKEN = "a-token-of-at-least-thirty-two-characters"
@@ -274,6 +274,14 @@ def test_nobody_is_served_without_the_key(account: Account) -> None:
     answer = requests.get(f"{account.url}/v2/pods", timeout=10)
     assert_problem(answer, 401, "Unauthorized", "missing bearer token")
     assert_problem(account.ask("GET", "/pods", key="other"), 401, "Unauthorized")
+
+
+def test_the_watching_key_sees_and_ends_pods_and_rents_none(account: Account) -> None:
+    assert_problem(account.ask("POST", "/pods", an_order(), key=WATCH_KEY), 403, "Forbidden", "access denied")
+    pod_id = account.create().json()["id"]
+    assert account.ask("GET", f"/pods/{pod_id}", key=WATCH_KEY).status_code == 200
+    assert account.ask("DELETE", f"/pods/{pod_id}", key=WATCH_KEY).status_code == 204
+    assert len(account.server.bill().orders) == 1
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from simulated import Like, a_graph, a_plate, assert_document, node, opened, unt
 
 from film_pipeline import simulators
 from film_pipeline.simulators import ThreadServer
-from film_pipeline.simulators.runpod_serverless import KEY
+from film_pipeline.simulators.runpod_serverless import KEY, WATCH_KEY
 
 JOB = Like(r"[0-9a-f-]{36}-u1")
 SYNC_JOB = Like(r"sync-[0-9a-f-]{36}-u1")
@@ -226,6 +226,15 @@ def test_nobody_is_served_without_the_key_or_by_an_unknown_endpoint(server: Thre
     assert Endpoint(server, "graphs").ask("GET", "health", key="other").status_code == 401
     assert requests.get(f"{server.url}/v2/graphs/health", timeout=5).status_code == 401
     assert Endpoint(server, "nothing").ask("GET", "health").status_code == 404
+
+
+def test_the_watching_key_asks_and_cancels_and_orders_nothing(edits: Endpoint) -> None:
+    order = {"input": {"prompt": "x", "images": [PLATE]}}
+    assert [edits.ask("POST", path, order, key=WATCH_KEY).status_code for path in ("run", "runsync")] == [403, 403]
+    job = edits.run(order["input"])
+    assert edits.ask("GET", f"status/{job}", key=WATCH_KEY).status_code == 200
+    assert edits.ask("POST", f"cancel/{job}", key=WATCH_KEY).status_code == 200
+    assert len(edits.server.bill().orders) == 1
 
 
 @pytest.mark.parametrize(
