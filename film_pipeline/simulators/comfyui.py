@@ -223,8 +223,9 @@ class ComfyUI(Service):
         return {404: plain, 405: plain}
 
     async def _socket(self, socket: WebSocket) -> None:
-        if self._refused(socket.headers) is not None:
-            await socket.close(4401)
+        refused = self._refused(socket.headers)
+        if refused is not None:
+            await socket.send_denial_response(refused)
             return
         self.heard_at_s = self.clock.now()
         client_id = socket.query_params.get("clientId", "") or uuid.uuid4().hex

@@ -41,17 +41,17 @@ class Proxy:
         if refused is not None:
             await _answer(refused, scope, receive, send)
             return
-        assert pod.comfyui is not None
+        comfyui = pod.comfyui
+        assert comfyui is not None
         inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": "", "app_root_path": ""}
         if scope["type"] == "websocket":
-            await pod.comfyui.app(inner, receive, scope[RAW_SEND])
+            await comfyui.app(inner, receive, scope[RAW_SEND])
         else:
-            await self._exchange(pod.comfyui.app, inner, receive, scope)
+            await self._exchange(comfyui.app, inner, receive, _Relay(scope[RAW_SEND], lambda: pod.comfyui is comfyui))
 
-    async def _exchange(self, app: App, inner: Scope, receive: Receive, scope: Scope) -> None:
+    async def _exchange(self, app: App, inner: Scope, receive: Receive, relay: "_Relay") -> None:
         """Pass a request on whole, and its answer back if it begins in time."""
         body = await read_body(receive)
-        relay = _Relay(scope[RAW_SEND])
         done = asyncio.Event()
 
         async def work() -> None:
@@ -66,29 +66,36 @@ class Proxy:
             await done.wait()
             return
         relay.cut = True
-        await _timed_out()(scope, receive, scope[RAW_SEND])
+        await _timed_out()(inner, receive, relay.caller)
 
 
 class _Relay:
-    """The answer on its way out. It carries the connection, so that the pod's own faults can break it."""
+    """The answer on its way out. It carries the connection, so that the pod's own faults can break it.
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    lives: whether the server that answers is still there; an answer of one that is gone is a broken connection.
+    """
+
+    def __init__(self, caller: Send, lives: Callable[[], bool]) -> None:
+        self.caller, self._lives = caller, lives
         self.cut = False
         self.begun = asyncio.Event()
 
     @property
     def transport(self) -> asyncio.Transport:
-        return connection_of(self._send)
+        return connection_of(self.caller)
 
     @property
     def disconnected(self) -> bool:
-        return bool(self._send.__self__.disconnected)  # type: ignore[attr-defined]
+        return bool(self.caller.__self__.disconnected)  # type: ignore[attr-defined]
 
     async def send(self, message: Message) -> None:
-        if not self.cut:
-            self.begun.set()
-            await self._send(message)
+        if self.cut:
+            return
+        self.begun.set()
+        if self._lives():
+            await self.caller(message)
+        else:
+            self.transport.abort()
 
 
 def _refused(pod: Pod, scope: Scope, path: str) -> Response | None:

@@ -166,6 +166,7 @@ class ProcessServer(Server):
 
     def _begin(self, port: int) -> tuple["subprocess.Popen[str]", str]:
         command = [*self._command, "--port", str(port), "--options", json.dumps(self._options)]
+        command += ["--parent", str(os.getpid())]
         with self._log.open("a", encoding="utf-8") as log:
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}

@@ -1,6 +1,7 @@
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -413,6 +414,17 @@ def test_an_answer_that_takes_too_long_is_cut_off_while_the_pod_goes_on(tmp_path
         assert time.monotonic() - began < 0.6
         until(lambda: ME in account.proxied(pod_id, "/history").json())
         assert server.bill().keys_used_twice() == {}
+
+
+def test_a_pod_that_is_taken_away_breaks_the_request_in_hand(account: Account) -> None:
+    pod_id = account.ready()
+    account.server.control("comfyui_fail", kind="slow", call="POST /prompt", seconds=0.4, times=1)
+    place = f"{account.url}/proxy/{pod_id}-8188"
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(requests.post, f"{place}/prompt", json={"prompt": a_graph(plate=None)}, timeout=10)
+        time.sleep(0.15)
+        account.server.control("vanish", pod_id=pod_id)
+        assert isinstance(asked.exception(), requests.ConnectionError)
 
 
 def test_faults_of_a_pods_comfyui_come_through_the_proxy(account: Account) -> None:

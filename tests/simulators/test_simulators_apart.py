@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import requests
-from simulated import ME, a_graph, a_plate, finished, uploaded
+from simulated import ME, a_graph, a_plate, finished, until, uploaded
 
 from film_pipeline import simulators
 from film_pipeline.simulators.studio import ENVIRONMENT_FILE, start_all
@@ -58,6 +58,31 @@ def test_a_client_that_is_killed_leaves_the_server_alone(tmp_path: Path) -> None
             client.stdout.readline()
             client.kill()
         assert finished(server.url, ME)["status"]["completed"] is True
+
+
+def test_a_simulator_does_not_outlive_whoever_started_it(tmp_path: Path) -> None:
+    code = f"""
+import time
+from pathlib import Path
+from film_pipeline import simulators
+with simulators.in_process("comfyui", Path({str(tmp_path)!r})) as server:
+    print(server.url, flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as starter:
+        assert starter.stdout is not None
+        url = starter.stdout.readline().strip()
+        assert requests.get(f"{url}/queue", timeout=5).status_code == 200
+        starter.kill()
+
+    def gone() -> bool:
+        try:
+            requests.get(f"{url}/queue", timeout=5)
+        except requests.ConnectionError:
+            return True
+        return False
+
+    until(gone)
 
 
 def test_a_simulator_that_can_not_begin_says_where_its_log_is(tmp_path: Path) -> None:
