@@ -11,10 +11,11 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from film_pipeline.core.cdl import Cdl, read_cdl
-from film_pipeline.core.files import FilmFile, field_path, line_of, load_yaml, read_yaml
+from film_pipeline.core.files import FilmFile, inside, line_of, load_yaml, read_yaml
 from film_pipeline.core.look_operations import OPERATIONS, Color, Operation
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_json
+from film_pipeline.core.refusals import field_path
 
 Layer = Mapping[str, Any]
 
@@ -285,7 +286,10 @@ class _Spoken:
             value = str(value["file"])
         name, _, correction_id = value.partition("#")
         folder = look_path.parent if look_path else self.path.parent if self.path else Path()
-        path = folder / name
+        try:
+            path = inside(folder, name)
+        except FilmProblem as problem:
+            raise self.problem(problem.problem, problem.mend, "cdl") from problem
         if not path.is_file():
             raise self.problem(
                 f"there is no grade {name!r}", f"paths begin in {folder.name}/: write or correct it", "cdl"

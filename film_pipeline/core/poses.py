@@ -3,7 +3,6 @@
 A rotation is (x, y, z) degrees in the joint's own axes (see skeleton.py): x bends forward, y tilts, z turns left.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,7 +12,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from film_pipeline.core.meshes import Array
-from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.problems import FilmProblem, under
+from film_pipeline.core.refusals import near
 from film_pipeline.core.shot import PoseKey, Vector
 
 Turns = Mapping[str, Vector]
@@ -276,15 +276,19 @@ def library(own: Mapping[str, Turns] | None = None) -> dict[str, Turns]:
 def key_pose(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) -> Pose:
     """The pose that a key asks for. Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
     neutral = Pose.of(poses["neutral"])
-    pose = neutral.towards(Pose.of(_named(key.pose, poses, "pose")), key.blend)
+    with under("pose"):
+        pose = neutral.towards(Pose.of(_named(key.pose, poses, "pose")), key.blend)
     for name, weight in key.with_poses.items():
-        pose = pose.towards(Pose.of(_named(name, poses, "pose")), weight)
+        with under("with_poses", name):
+            pose = pose.towards(Pose.of(_named(name, poses, "pose")), weight)
     for joint in key.joints:
-        _named(joint, dict.fromkeys(joints), "joint")
+        with under("joints", joint):
+            _named(joint, dict.fromkeys(joints), "joint")
     pose = pose.with_turns({joint: _turn(tuple(turn)) for joint, turn in key.joints.items()})
-    for shapes, asked, kind in ((FACE, key.face, "face shape"), (HANDS, key.hands, "hand shape")):
+    for field_name, shapes, asked in (("face", FACE, key.face), ("hands", HANDS, key.hands)):
         for name, weight in asked.items():
-            shape = Pose().towards(_named(name, shapes, kind), weight)
+            with under(field_name, name):
+                shape = Pose().towards(_named(name, shapes, f"{field_name.removesuffix('s')} shape"), weight)
             pose = pose.with_turns(shape.rotations).with_scales(shape.scales)
     return pose
 
@@ -293,12 +297,17 @@ def perform(
     keys: Sequence[PoseKey], poses: Mapping[str, Turns], joints: Sequence[str], frames: Sequence[int]
 ) -> dict[int, Pose]:
     """The pose at each frame, eased from key to key; before the first key and after the last, theirs."""
-    posed = [key_pose(key, poses, joints) for key in keys]
+    posed = [_posed(place, key, poses, joints) for place, key in enumerate(keys)]
     performance = {}
     for frame in frames:
         place, amount = between_keys(keys, frame)
         performance[frame] = posed[place] if amount == 0 else posed[place].towards(posed[place + 1], amount)
     return performance
+
+
+def _posed(place: int, key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) -> Pose:
+    with under("keys", place):
+        return key_pose(key, poses, joints)
 
 
 def between_keys(keys: Sequence[PoseKey], frame: int) -> tuple[int, float]:
@@ -324,8 +333,4 @@ def eased(amount: float, ease: str) -> float:
 def _named(name: str, known: Mapping[str, Named], kind: str) -> Named:
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, 3, 0.5)
-    raise FilmProblem(
-        f"there is no {kind} {name!r}",
-        f"did you mean {' or '.join(near)}?" if near else f"choose among {', '.join(known)}",
-    )
+    raise FilmProblem(f"there is no {kind} {name!r}", near(name, known) or f"choose among {', '.join(known)}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pxr import Gf, Sdf, Usd, UsdGeom
 
+from film_pipeline.core.exposure_marks import level_at
 from film_pipeline.core.set_pieces import build_piece
 from film_pipeline.core.sets import SetDescription, SetPiece
 from film_pipeline.core.shot import PieceChange
@@ -25,8 +26,12 @@ def author_set(
     textures: TextureSink,
     changes: Mapping[str, PieceChange] | None = None,
     out: Sequence[str] = (),
+    frames: Sequence[int] = (),
 ) -> None:
-    """Build every piece of a set below `path`, each under its own name; those in `out` are invisible."""
+    """Build every piece of a set below `path`, each under its own name; those in `out` are invisible.
+
+    frames: where a glow that changes is written, each with the value in force, since USD interpolates between them.
+    """
     UsdGeom.Xform.Define(stage, path)
     changes = changes or {}
     if set_.model_file is not None:
@@ -34,13 +39,18 @@ def author_set(
         prim.GetReferences().AddReference(str(set_.model_file))
     for piece in set_.file.pieces:
         change = changes.get(piece.name)
-        _author_piece(stage, f"{path}/{piece.name}", changed(piece, change), textures, change)
+        _author_piece(stage, f"{path}/{piece.name}", changed(piece, change), textures, change, frames)
         if piece.name in out or (change is not None and not change.visible):
             UsdGeom.Imageable(stage.GetPrimAtPath(f"{path}/{piece.name}")).MakeInvisible()
 
 
 def _author_piece(
-    stage: Usd.Stage, path: str, piece: SetPiece, textures: TextureSink, change: PieceChange | None
+    stage: Usd.Stage,
+    path: str,
+    piece: SetPiece,
+    textures: TextureSink,
+    change: PieceChange | None,
+    frames: Sequence[int],
 ) -> None:
     UsdGeom.Xform.Define(stage, path)
     for part in build_piece(piece):
@@ -50,10 +60,10 @@ def _author_piece(
             stage, f"{path}/Materials/{name}_surface", part.material, part.color, textures, part.emission
         )
         bind(mesh, material)
-        if part.emission > 0 and change is not None:
+        if part.emission > 0 and change is not None and change.glow:
             glow = stage.GetPrimAtPath(f"{path}/Materials/{name}_surface/Surface").GetAttribute("film:emission")
-            for frame, share in change.glow.items():
-                glow.Set(part.emission * share, Usd.TimeCode(frame))
+            for frame in frames:
+                glow.Set(part.emission * level_at(change.glow, frame), Usd.TimeCode(frame))
 
 
 def author_ambient(stage: Usd.Stage, path: str, color: tuple[float, float, float]) -> None:
