@@ -311,12 +311,12 @@ def _posed(place: int, key: PoseKey, poses: Mapping[str, Turns], joints: Sequenc
 
 
 def between_keys(keys: Sequence[PoseKey], frame: int) -> tuple[int, float]:
-    """Which key a frame follows, and how far it is eased towards the next, 0 to 1."""
+    """Which key a frame follows, and how far it is eased towards the next, 0 to 1, by the ease of the key it leaves."""
     place = max((index for index, key in enumerate(keys) if key.frame <= frame), default=0)
     if place + 1 >= len(keys) or frame <= keys[place].frame:
         return place, 0.0
     first, second = keys[place], keys[place + 1]
-    return place, eased((frame - first.frame) / (second.frame - first.frame), second.ease)
+    return place, eased((frame - first.frame) / (second.frame - first.frame), first.ease)
 
 
 def eased(amount: float, ease: str) -> float:
