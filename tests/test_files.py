@@ -147,6 +147,7 @@ def test_a_wrong_value_is_named_by_line_field_and_mend(
         (SetFile, "name: R\npieces: [{name: a, kind: rug, size: [1700, 1, 1]}]\n", "pieces[0].size[0]", "200"),
         (SetFile, "name: R\npieces: [{name: a, kind: rug, seed: -1}]\n", "pieces[0].seed", "greater than or equal"),
         (CharacterFile, "name: P\nposes: {bow: {tail: [1, 0, 0]}}\n", "poses", "'tail', which is no joint"),
+        (CharacterFile, "name: P\nprops: [{kind: pen}, {kind: pen, hand: left}]\n", "props", "more than one pen"),
         (CharacterFile, "name: P\nheight_m: 0\n", "height_m", "greater than 0.05"),
         (CharacterFile, "name: P\nproportions: {legs: 2}\n", "proportions.legs", "less than 0.8"),
     ],

@@ -64,7 +64,9 @@ class Subject:
 
 def aperture(setup: CameraSetup, aspect: float) -> tuple[float, float]:
     """Width and height of the film back in millimetres, cut to the picture's aspect ratio."""
-    width = setup.film_back.width_mm
+    width, height = setup.film_back.width_mm, setup.film_back.height_mm
+    if height is not None:
+        width = min(width, height * aspect)
     return width, width / aspect
 
 
@@ -148,8 +150,6 @@ def moved(
 
 def _move(camera: CameraFrame, kind: str, amount: float, target: Array) -> CameraFrame:
     matrix = camera.matrix.copy()
-    level = camera.forward * [1, 1, 0]
-    level = level / max(float(np.linalg.norm(level)), 1e-9)
     right, forward = matrix[:3, 0], camera.forward
     shifts = {
         "push_in": forward,

@@ -102,6 +102,15 @@ class CharacterFile(FilmFile):
     joints: dict[str, str] = Field(default_factory=dict, description="with a model: our joint -> the model's joint")
     licence: str = Field(default="own work", description="under which the puppet is used; it goes into the records")
 
+    @field_validator("props")
+    @classmethod
+    def _one_of_each(cls, props: tuple[PropInHand, ...]) -> tuple[PropInHand, ...]:
+        kinds = [prop.kind for prop in props]
+        twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+        if twice:
+            raise ValueError(f"a shot names a prop by its kind, and there is more than one {', '.join(twice)}")
+        return props
+
     @field_validator("poses")
     @classmethod
     def _known_joints(cls, own: dict[str, dict[str, Vector]]) -> dict[str, dict[str, Vector]]:
