@@ -36,12 +36,14 @@ class SetPiece(FilmFile):
     color: Vector | None = Field(
         default=None, description="the piece's usual unless given", json_schema_extra=LINEAR_RGB
     )
-    material: Surface | None = Field(default=None, description="the piece's usual unless given")
+    material: Surface | None = Field(
+        default=None, description="of a floor, ground, wall, ceiling or backdrop; the usual unless given"
+    )
     seed: int = Field(default=0, ge=0, lt=2**32, description="another number, another piece of the same kind")
     open_deg: float = Field(default=0.0, description="of a door: how far its leaf stands open")
     steps: int = Field(default=12, gt=0, le=200, description="of a staircase")
     glow: float = Field(
-        default=0.0, ge=0, description="of a lamp, a candle or a window: how strongly it shines by itself"
+        default=0.0, ge=0, description="of a lamp, wall lamp, candle or window: how strongly it shines by itself"
     )
     wild: bool = Field(
         default=False, description="may be taken out when the camera stands behind it, as a wild wall is"
