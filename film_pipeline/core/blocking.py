@@ -86,7 +86,10 @@ class Blocking:
             joints = self.cast[puppet].joints(self.poses[puppet][frame], self.roots[puppet][frame])
             position = (joints[joint] @ np.array([*position, 1.0]))[:3]
         with under("target"):
-            return look_at(position, self.place(light.target, frame))
+            target = self.place(light.target, frame)
+            if light.kind != "sphere" and np.allclose(position, target):
+                raise FilmProblem("the light stands in what it shines on", "name another target, or move the light")
+            return look_at(position, target)
 
     def _stand(self, member: CastMember) -> list[tuple[Array, float]]:
         """Where the puppet stands and faces at each of its keys."""

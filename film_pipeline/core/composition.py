@@ -295,7 +295,8 @@ def _cameras(shot: Shot, blocking: Blocking, sheet: ExposureSheet, aspect: float
                 if subjects
                 else np.array([0, 0, 1.0])
             )
-        start = placed_by_hand(setup, target, aspect)
+        with under("camera", "position"):
+            start = placed_by_hand(setup, target, aspect)
     else:
         if not subjects:
             with under("camera"):
