@@ -46,7 +46,8 @@ class Pose:
         }
         ones = np.ones(3)
         scales = {
-            joint: (1 - amount) * self.scales.get(joint, ones) + amount * other.scales.get(joint, ones)
+            joint: self.scales.get(joint, ones)
+            + amount * (other.scales.get(joint, ones) - self.scales.get(joint, ones))
             for joint in {**self.scales, **other.scales}
         }
         return Pose(rotations, scales)
@@ -70,6 +71,7 @@ class Pose:
 
 
 _STILL = Rotation.identity()
+_STILL_RAD = 1e-9
 
 
 @lru_cache(maxsize=4096)
@@ -78,7 +80,9 @@ def _turn(degrees: tuple[float, ...]) -> Rotation:
 
 
 def _between(first: Rotation, second: Rotation, amount: float) -> Rotation:
-    return first * Rotation.from_rotvec((first.inv() * second).as_rotvec() * amount)
+    way = (first.inv() * second).as_rotvec()
+    # Between two keys that are the same a puppet is still to the last bit, so that its frames are shot once.
+    return first if np.abs(way).max() < _STILL_RAD else first * Rotation.from_rotvec(way * amount)
 
 
 def _both(left: Turns) -> dict[str, Vector]:
