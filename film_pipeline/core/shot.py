@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from film_pipeline.core.files import FilmFile
 from film_pipeline.core.slate import SCENE_PATTERN, SHOT_PATTERN, ShotName
 from film_pipeline.core.timing import FIRST_FRAME, ExposureSheet, FrameRange
-from film_pipeline.core.units import DEGREES, FRAME_NUMBER, FRAMES, LINEAR_RGB, METRES, SHARE
+from film_pipeline.core.units import DEGREES, FRAME_NUMBER, FRAMES, LINEAR_RGB, METRES, SHARE, WATTS
 
 Vector = tuple[float, float, float]
 Level = Annotated[float, Field(ge=0)]
@@ -195,7 +195,12 @@ class Light(FilmFile):
         description="what it shines on: a place, or a mark, piece or character",
         json_schema_extra=METRES,
     )
-    intensity: float = Field(default=20.0, ge=0, description="radiant watts as Blender counts them (distant: W/m2)")
+    intensity: float = Field(
+        default=20.0,
+        ge=0,
+        description="radiant, as Blender counts it; of a distant light watts/m2",
+        json_schema_extra=WATTS,
+    )
     color: Vector = Field(default=(1.0, 1.0, 1.0), description="of the light", json_schema_extra=LINEAR_RGB)
     size_m: float = Field(
         default=0.5, gt=0, description="width of a rect, diameter of a disk or sphere; of a distant light degrees"

@@ -10,6 +10,9 @@ DEGREES: JsonDict = {"unit": "degrees"}
 PIXELS: JsonDict = {"unit": "pixels"}
 PIXELS_AT_720: JsonDict = {"unit": "pixels at 720 lines"}
 SHARE: JsonDict = {"unit": "0 to 1"}
+SECONDS: JsonDict = {"unit": "seconds"}
+HERTZ: JsonDict = {"unit": "hertz"}
+WATTS: JsonDict = {"unit": "watts"}
 LINEAR_RGB: JsonDict = {"unit": "scene-linear Rec.709"}
 
 _BY_SUFFIX = {
