@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from film_pipeline.core.composition import Composition, compose
+from film_pipeline.core.files import read_yaml
 from film_pipeline.core.production import Production
 from film_pipeline.core.puppet import Character, CharacterFile, read_character
 from film_pipeline.core.sets import SetDescription, SetFile, read_set
 from film_pipeline.core.shot import SceneFile, Shot
 from film_pipeline.core.skeleton import humanoid
-from film_pipeline.departments.cameras import compose_shot
-from film_pipeline.departments.film import Film
 
 SAMPLE = Path(__file__).parents[1] / "productions" / "the-unwritten-page"
 FILES = {
@@ -114,6 +113,9 @@ def a_film(root: Path, **changes: tuple[str, str]) -> Path:
 
 def compose_all(root: Path) -> dict[str, Composition]:
     """Open a film and compose all of it, as the cameras department does. Raises the film's first problem."""
+    from film_pipeline.departments.cameras import compose_shot
+    from film_pipeline.departments.film import Film
+
     with Film(root) as film:
         shots = [film.shot(name) for name in film.shots]
         for problem in film.problems:
@@ -121,6 +123,24 @@ def compose_all(root: Path) -> dict[str, Composition]:
         for film_shot in shots:
             film.look(film_shot)
         return {film_shot.name: compose_shot(film, film_shot, NamedTextures()) for film_shot in shots}
+
+
+def compose_files(root: Path) -> dict[str, Composition]:
+    """The small film composed by the core alone."""
+    scene = read_yaml(root / "shots" / "SC010.yaml", SceneFile)
+    set_, production = read_set(root / "sets" / scene.set), read_yaml(root / "production.yaml", Production)
+    cast = {"pim": read_character(root / "cast" / "pim")}
+    return {
+        str(scene.name_of(shot)): compose(
+            shot,
+            scene,
+            set_,
+            {member.character: cast[member.character] for member in shot.cast},
+            production,
+            NamedTextures(),
+        )
+        for shot in scene.shots
+    }
 
 
 @lru_cache

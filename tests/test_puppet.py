@@ -245,7 +245,7 @@ def test_a_puppet_plays_its_own_poses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@pytest.mark.parametrize("pose", ["neutral", "sit_write", "climb_a", "wave"])
+@pytest.mark.parametrize("pose", ["sit_write", "climb_a"])
 def test_usdskels_own_skinning_puts_every_vertex_where_the_joints_say(name: str, pose: str) -> None:
     puppet = sample_puppet(name)
     face = Pose.of({}).with_scales({"mouth": np.array([0.85, 1.0, 4.2])})

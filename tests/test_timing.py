@@ -82,7 +82,7 @@ def test_sound_never_drifts_from_the_picture(rate: Rate, frame: int, sample_rate
     assert abs(off) <= Fraction(1, 2 * sample_rate)
 
 
-@pytest.mark.parametrize("rate", [Rate.parse(written) for written in WRITTEN], ids=WRITTEN)
+@pytest.mark.parametrize("rate", [Rate.parse(written) for written in WRITTEN[:5]], ids=WRITTEN[:5])
 def test_the_frames_of_an_hour_share_out_its_samples_evenly(rate: Rate) -> None:
     hour = rate.frames(3600)
     starts = [rate.samples(frame, 48_000) for frame in range(hour + 1)]
