@@ -192,6 +192,7 @@ def test_the_lens_is_as_high_as_the_eyes_unless_its_height_is_given() -> None:
     assert low.position[2] == pytest.approx(0.3)
 
 
+@settings(deadline=None)
 @given(st.tuples(st.floats(0.1, 0.9), st.floats(0.1, 0.9)), PLACES, PLACES, LENSES)
 def test_a_target_stands_where_place_says(
     place: tuple[float, float], position: tuple[float, ...], target: tuple[float, ...], lens: float
@@ -227,6 +228,7 @@ def test_tilt_and_roll_are_added_after_framing() -> None:
     assert seen(rolled, target + [0, 0, 0.5])[0][0] > 0.5
 
 
+@settings(deadline=None)
 @given(PLACES, PLACES)
 def test_a_camera_that_looks_at_something_is_level_and_has_it_in_the_middle(
     position: tuple[float, ...], target: tuple[float, ...]
@@ -265,6 +267,7 @@ CAMERAS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(CAMERAS, st.lists(PLACES, min_size=1, max_size=8))
 def test_projection_agrees_with_usds_own_camera(camera: CameraFrame, places: list[tuple[float, ...]]) -> None:
     points = np.array(places)
@@ -337,6 +340,7 @@ def test_a_roll_leans_left_about_the_middle_of_the_picture() -> None:
     assert seen(end, TARGET + [0, 0, 0.3])[0][0] > 0.5
 
 
+@settings(deadline=None)
 @given(st.floats(-180, 180))
 def test_an_orbit_keeps_its_distance_and_its_target_where_it_was(amount: float) -> None:
     start, end = after("orbit", amount)
@@ -352,6 +356,7 @@ def test_a_zoom_changes_the_lens_and_nothing_else() -> None:
     assert after("zoom", -100)[1].lens_mm == 4
 
 
+@settings(deadline=None)
 @given(st.sampled_from(MOVES), st.floats(-2, 2), st.sampled_from(["linear", "in", "out", "in-out"]))
 def test_a_move_begins_and_ends_when_it_says_and_never_goes_back(kind: str, amount: float, ease: str) -> None:
     move = {"from_frame": 1010, "to_frame": 1030, "ease": ease}

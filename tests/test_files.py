@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from film_makers import SAMPLE, a_film, compose_all
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -235,6 +235,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_whatever_yaml_can_say_is_read_as_it_was_meant(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     path = tmp_path_factory.mktemp("files") / "any.yaml"
@@ -244,6 +245,7 @@ def test_whatever_yaml_can_say_is_read_as_it_was_meant(tmp_path_factory: pytest.
     assert load_yaml(path)["values"] == value
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.text("ab:-[]{}&*!'\"|>%@\n\t #?,", max_size=40).map(str.encode))
 def test_no_file_at_all_brings_the_film_down(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = written(tmp_path_factory.mktemp("files"), data)

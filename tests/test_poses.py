@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -54,6 +54,7 @@ def keys(*written: dict[str, object]) -> list[PoseKey]:
     return [PoseKey.model_validate(key) for key in written]
 
 
+@settings(deadline=None)
 @given(TURNS, TURNS)
 def test_a_blend_begins_at_the_one_pose_and_ends_at_the_other(one: dict, other: dict) -> None:
     first, second = Pose.of(one), Pose.of(other)
@@ -63,6 +64,7 @@ def test_a_blend_begins_at_the_one_pose_and_ends_at_the_other(one: dict, other: 
     assert all(abs(turn) < 1e-6 for turn in turns_between(first.towards(second, 1 - 1e-12), second).values())
 
 
+@settings(deadline=None)
 @given(TURNS, TURNS, st.floats(0.01, 0.99))
 def test_a_blend_goes_the_straight_way_and_as_far_as_it_says(one: dict, other: dict, amount: float) -> None:
     first, second = Pose.of(one), Pose.of(other)
@@ -73,12 +75,14 @@ def test_a_blend_goes_the_straight_way_and_as_far_as_it_says(one: dict, other: d
         assert left[joint] == pytest.approx(turn * (1 - amount), abs=1e-5)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1))
 def test_scales_are_blended_too_and_a_joint_without_one_is_as_large_as_ever(amount: float) -> None:
     wide = Pose().towards(FACE["jaw_open"], amount)
     assert wide.scales.get("mouth", np.ones(3)) == pytest.approx(1 + amount * (np.array([0.85, 1.0, 4.2]) - 1))
 
 
+@settings(deadline=None)
 @given(TURNS)
 def test_both_sides_of_a_pose_are_each_others_mirror(turns: dict) -> None:
     left = {joint: turn for joint, turn in turns.items() if joint.endswith("_left")}
@@ -117,6 +121,7 @@ def test_every_ease_begins_at_0_and_ends_at_1_and_never_goes_back(ease: str) -> 
     assert all(0 <= now <= then <= 1 for now, then in pairwise(passed))
 
 
+@settings(deadline=None)
 @given(st.floats(0.001, 0.999))
 def test_eases_hurry_and_linger_where_they_say(amount: float) -> None:
     assert eased(amount, "in") < eased(amount, "linear") < eased(amount, "out")
@@ -125,6 +130,7 @@ def test_eases_hurry_and_linger_where_they_say(amount: float) -> None:
     assert (eased(amount, "in-out") < amount) == (amount < 0.5) or amount == pytest.approx(0.5)
 
 
+@settings(deadline=None)
 @given(LIBRARY, st.floats(0, 1))
 def test_a_keys_blend_is_how_much_of_its_pose_stands_over_neutral(name: str, blend: float) -> None:
     neutral, whole = Pose.of(POSES["neutral"]), Pose.of(POSES[name])
@@ -209,6 +215,7 @@ def test_between_keys_the_puppet_turns_as_far_as_the_ease_has_come() -> None:
     assert all(done[joint] == pytest.approx(turn / 4, abs=1e-5) for joint, turn in whole.items())
 
 
+@settings(deadline=None)
 @given(st.integers(1001, 1060))
 def test_a_frame_follows_the_last_key_before_it(frame: int) -> None:
     place, amount = between_keys(PERFORMANCE, frame)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from film_makers import NamedTextures, a_puppet, sample_puppet
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pxr import Gf, Usd, UsdSkel
 
@@ -151,6 +151,7 @@ PROPORTIONS = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(PROPORTIONS, st.floats(0.1, 19), st.sampled_from(sorted(POSES)))
 def test_a_puppet_of_any_build_stands_as_tall_as_it_says_and_has_its_feet_on_the_floor(
     build: dict[str, float], height: float, pose: str
@@ -163,6 +164,7 @@ def test_a_puppet_of_any_build_stands_as_tall_as_it_says_and_has_its_feet_on_the
     assert np.isfinite(puppet.openpose_keypoints(posed(puppet, pose), HERE)).all()
 
 
+@settings(deadline=None)
 @given(st.floats(-60, 60), st.floats(-30, 30), st.floats(1.5, 30), st.sampled_from(["neutral", "sit", "bow", "walk_a"]))
 def test_a_head_that_is_aimed_looks_at_its_target(turn: float, rise: float, away: float, name: str) -> None:
     puppet = a_puppet(height_m=1.7)
@@ -176,6 +178,7 @@ def test_a_head_that_is_aimed_looks_at_its_target(turn: float, rise: float, away
     assert heading(puppet, aimed, target) < 12
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.floats(-5, 5)] * 3), st.sampled_from(["neutral", "sit", "bow", "look_up"]))
 def test_a_head_is_never_turned_further_than_it_goes(target: tuple[float, ...], name: str) -> None:
     puppet = a_puppet(height_m=1.7)

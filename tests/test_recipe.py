@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from film_pipeline.core.recipe import Recipe, sha256_of_file, sha256_of_json
@@ -30,12 +30,14 @@ def backwards(value: Any) -> Any:
     return [backwards(item) for item in value] if isinstance(value, list) else value
 
 
+@settings(deadline=None)
 @given(INGREDIENTS)
 def test_a_recipe_does_not_depend_on_the_order_of_its_keys(ingredients: dict[str, Any]) -> None:
     assert Recipe(ingredients).canonical == Recipe(backwards(ingredients)).canonical
     assert Recipe(ingredients).sha256 == Recipe(backwards(ingredients)).sha256
 
 
+@settings(deadline=None)
 @given(INGREDIENTS)
 def test_a_recipe_can_be_read_back(ingredients: dict[str, Any]) -> None:
     # Numbers of JSON are doubles, as RFC 8785 has them: beyond 2**53 its digits are not an integer's.
@@ -48,6 +50,7 @@ def test_a_recipe_is_named_by_the_hash_of_its_bytes() -> None:
     assert recipe.sha256 == hashlib.sha256(recipe.canonical).hexdigest() == sha256_of_json(recipe.ingredients)
 
 
+@settings(deadline=None)
 @given(INGREDIENTS, st.integers(1, 10_000))
 def test_a_seed_fits_a_signed_64_bit_integer_and_can_be_drawn_again(ingredients: dict[str, Any], take: int) -> None:
     seed = Recipe(ingredients).seed(take)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from film_pipeline.core.meshes import rotation
@@ -32,6 +32,7 @@ def test_parents_stand_before_their_children() -> None:
     assert all(parent is None or names.index(parent) < names.index(joint) for joint, parent in PARENTS.items())
 
 
+@settings(deadline=None)
 @given(skeletons())
 def test_at_rest_every_joint_is_where_the_skeleton_says(made: tuple[float, Skeleton]) -> None:
     height, skeleton = made
@@ -41,6 +42,7 @@ def test_at_rest_every_joint_is_where_the_skeleton_says(made: tuple[float, Skele
         assert -1e-9 <= place[2] <= height
 
 
+@settings(deadline=None)
 @given(skeletons())
 def test_left_and_right_are_each_others_mirror(made: tuple[float, Skeleton]) -> None:
     _, skeleton = made
@@ -50,6 +52,7 @@ def test_left_and_right_are_each_others_mirror(made: tuple[float, Skeleton]) -> 
             assert skeleton.rest[name.replace("_left", "_right")] == pytest.approx((-x, y, z))
 
 
+@settings(deadline=None)
 @given(skeletons())
 def test_limbs_and_spine_run_the_way_a_body_does(made: tuple[float, Skeleton]) -> None:
     _, skeleton = made
@@ -68,6 +71,7 @@ def test_joints_are_named_by_their_whole_way_from_the_root() -> None:
     assert paths["hand_left"] == "root/hips/spine/chest/shoulder_left/arm_left/forearm_left/hand_left"
 
 
+@settings(deadline=None)
 @given(JOINTS, st.sampled_from("xyz"), st.floats(-170, 170).filter(lambda degrees: abs(degrees) > 1))
 def test_a_joint_moves_what_hangs_on_it_and_nothing_else(joint: str, axis: str, degrees: float) -> None:
     skeleton = humanoid(1.7, dict(Proportions()))
@@ -83,6 +87,7 @@ def test_a_joint_moves_what_hangs_on_it_and_nothing_else(joint: str, axis: str, 
             assert np.array_equal(turned[name], still[name])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(JOINTS, st.floats(-90, 90)), st.floats(-180, 180), st.tuples(*[st.floats(-9, 9)] * 3))
 def test_a_puppet_that_is_put_elsewhere_keeps_its_pose(
     bends: dict[str, float], facing: float, at: tuple[float, ...]

@@ -4,7 +4,7 @@ import itertools
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from film_pipeline.core.timing import FIRST_FRAME, Exposure, ExposureSheet, FrameRange, Rate
@@ -56,6 +56,7 @@ def test_a_rate_is_an_exact_fraction(written: str | float, fps: Fraction) -> Non
     assert Rate.parse(written).fps == fps
 
 
+@settings(deadline=None)
 @given(RATES)
 def test_a_rates_label_is_read_as_the_same_rate(rate: Rate) -> None:
     assert Rate.parse(rate.label) == rate
@@ -70,12 +71,14 @@ def test_what_is_no_rate_is_refused(written: str) -> None:
         Rate.parse(written)
 
 
+@settings(deadline=None)
 @given(RATES, HOUR_FRAMES)
 def test_seconds_and_frames_are_each_others_inverse(rate: Rate, frames: int) -> None:
     assert rate.frames(rate.seconds(frames)) == frames
     assert rate.seconds(frames) * rate.fps == frames
 
 
+@settings(deadline=None)
 @given(RATES, HOUR_FRAMES, st.sampled_from([44_100, 48_000, 96_000]))
 def test_sound_never_drifts_from_the_picture(rate: Rate, frame: int, sample_rate: int) -> None:
     off = Fraction(rate.samples(frame, sample_rate), sample_rate) - rate.seconds(frame)
@@ -91,6 +94,7 @@ def test_the_frames_of_an_hour_share_out_its_samples_evenly(rate: Rate) -> None:
     assert abs(Fraction(starts[-1]) - rate.seconds(hour) * 48_000) <= Fraction(1, 2)
 
 
+@settings(deadline=None)
 @given(RATES, HOUR_FRAMES)
 def test_timecode_counts_back_to_its_frame(rate: Rate, frame: int) -> None:
     hours, minutes, seconds, frames = (int(part) for part in rate.timecode(frame).split(":"))
@@ -123,6 +127,7 @@ def test_a_range_of_no_frames_is_refused() -> None:
         FrameRange.of_length(0)
 
 
+@settings(deadline=None)
 @given(plans())
 def test_a_sheet_covers_its_range_exactly_whatever_is_held(plan: tuple[FrameRange, int, list[tuple[int, int]]]) -> None:
     frames, on, holds = plan
@@ -136,6 +141,7 @@ def test_a_sheet_covers_its_range_exactly_whatever_is_held(plan: tuple[FrameRang
     assert set(held) <= set(sheet.unique_frames)
 
 
+@settings(deadline=None)
 @given(plans())
 def test_what_is_exposed_agrees_with_a_walk_along_the_film(plan: tuple[FrameRange, int, list[tuple[int, int]]]) -> None:
     frames, on, holds = plan

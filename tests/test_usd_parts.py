@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from film_makers import NamedTextures
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pxr import Gf, Usd, UsdGeom, UsdShade
 
@@ -82,6 +82,7 @@ def test_a_plain_surface_is_its_colour_and_a_glowing_one_glows_in_it() -> None:
     assert not dark.GetPrim().HasAttribute("film:emission")
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-9, 9), min_size=12, max_size=12), st.tuples(*[st.floats(-9, 9)] * 3))
 def test_a_matrix_moves_a_point_in_usd_as_it_does_in_numpy(numbers: list[float], point: tuple[float, ...]) -> None:
     ours = np.vstack([np.reshape(numbers, (3, 4)), [0, 0, 0, 1]])
