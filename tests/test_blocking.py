@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from film_makers import a_puppet, a_set, a_shot, sample_puppet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +12,7 @@ from film_pipeline.core.meshes import Array
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.sets import SetDescription
 from film_pipeline.core.shot import Light
+from tests.film_makers import a_puppet, a_set, a_shot, sample_puppet
 
 FRAMES = tuple(range(1001, 1026))
 ROOM = a_set(

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from film_makers import a_puppet, a_set, a_shot
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pxr import Gf
@@ -25,6 +24,7 @@ from film_pipeline.core.meshes import Array
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.shot import CameraMove, CameraSetup
 from film_pipeline.core.timing import FrameRange
+from tests.film_makers import a_puppet, a_set, a_shot
 
 WIDTH, HEIGHT = 1280, 720
 # What an operator expects to see of somebody, by the size of the shot: the highest and the lowest mark.

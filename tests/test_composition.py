@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from film_makers import SAMPLE, a_film, a_puppet, a_set, a_shot, compose_all, composed
 from pxr import Gf, Usd, UsdGeom, UsdLux, UsdSkel
 
 from film_pipeline.core.composition import Composition
@@ -19,6 +18,7 @@ from film_pipeline.core.meshes import Array
 from film_pipeline.core.puppet_build import Builder
 from film_pipeline.core.sets import SetDescription
 from film_pipeline.core.shot import SceneFile
+from tests.film_makers import SAMPLE, a_film, a_puppet, a_set, a_shot, compose_all, composed
 
 ROOM = a_set(
     pieces=[
@@ -170,10 +170,9 @@ def test_frames_before_which_the_same_stands_have_the_same_digest_wherever_they_
 COMPOSE = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-from film_makers import compose_files
-for name, composition in compose_files(Path(sys.argv[2])).items():
-    composition.export(Path(sys.argv[3]) / f"{name}.usda")
+from tests.film_makers import compose_files
+for name, composition in compose_files(Path(sys.argv[1])).items():
+    composition.export(Path(sys.argv[2]) / f"{name}.usda")
     print(name, composition.lock("look"), *(composition.digest(frame) for frame in composition.sheet.unique_frames))
 """
 
@@ -184,7 +183,7 @@ def test_two_processes_write_the_same_bytes_and_the_same_lock(tmp_path: Path) ->
     for seed in ("1", "4242"):
         folder = tmp_path / seed
         folder.mkdir()
-        arguments = [sys.executable, "-c", COMPOSE, str(Path(__file__).parent), str(film), str(folder)]
+        arguments = [sys.executable, "-c", COMPOSE, str(film), str(folder)]
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[1])}
         told.append(subprocess.run(arguments, env=environment, check=True, capture_output=True, text=True).stdout)
         written.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()})

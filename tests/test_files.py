@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from film_makers import SAMPLE, a_film, compose_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -18,6 +17,7 @@ from film_pipeline.core.puppet import CharacterFile
 from film_pipeline.core.refusals import field_path
 from film_pipeline.core.sets import SetFile
 from film_pipeline.core.shot import SceneFile
+from tests.film_makers import SAMPLE, a_film, compose_all
 
 SHOT = "scene: SC010\nset: room\nshots:\n  - id: SH010\n    length: 12\n"
 

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import inspect, make_url, text
-from store_makers import SHOT, a_frame_file, a_place, a_record, a_turnover, digest, open_stores
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.record import Record, Reference
@@ -33,6 +32,7 @@ from film_pipeline.stores.leases import claim, claim_production
 from film_pipeline.stores.media import MediaStore
 from film_pipeline.stores.rebuild import rebuild, verify
 from film_pipeline.stores.schema import METADATA
+from tests.store_makers import SHOT, a_frame_file, a_place, a_record, a_turnover, digest, open_stores
 
 Stores = tuple[MediaStore, FrameStore]
 

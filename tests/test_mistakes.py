@@ -5,10 +5,10 @@ import pickle
 from pathlib import Path
 
 import pytest
-from film_makers import a_film, compose_all
 
 from film_pipeline.core.problems import FilmProblem, under
 from film_pipeline.departments.film import Film
+from tests.film_makers import a_film, compose_all
 
 PIM = "shots[0].cast[0]"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from film_makers import NamedTextures, a_puppet, sample_puppet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pxr import Gf, Usd, UsdSkel
@@ -18,6 +17,7 @@ from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.puppet import Character, Garment, Material, Prop, read_character
 from film_pipeline.core.puppet_build import Builder, author_performance, author_puppet
 from film_pipeline.core.shot import PoseKey
+from tests.film_makers import NamedTextures, a_puppet, sample_puppet
 
 HERE = np.eye(4)
 SAMPLES = ("odile", "pim")

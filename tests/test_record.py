@@ -2,9 +2,9 @@
 
 import pytest
 from pydantic import ValidationError
-from store_makers import a_record
 
 from film_pipeline.core.record import Event, Item, Record, Turnover
+from tests.store_makers import a_record
 
 
 def an_item(role: str, frame: int | None) -> Item:

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from film_makers import FILES as SMALL_FILM
-from film_makers import SAMPLE
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -15,6 +13,8 @@ from ruamel.yaml import YAML
 from film_pipeline.core.files import FilmFile
 from film_pipeline.core.schemas import AUTHORS_FILES, AuthorsFile, schema_of
 from film_pipeline.docs_of_files import DOCS, FILES, _models_of, files_page, written_docs
+from tests.film_makers import FILES as SMALL_FILM
+from tests.film_makers import SAMPLE
 
 A_SHOT: dict[str, Any] = {"id": "SH010", "length": 4}
 BY_NAME = {file.name: file for file in FILES}

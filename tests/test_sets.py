@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from film_makers import NamedTextures, a_set, sample_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pxr import Usd, UsdGeom
@@ -15,6 +14,7 @@ from film_pipeline.core.set_parts import Part
 from film_pipeline.core.set_pieces import build_piece
 from film_pipeline.core.sets import PieceKind, SetPiece
 from film_pipeline.core.shot import PieceChange
+from tests.film_makers import NamedTextures, a_set, sample_set
 
 KINDS = PieceKind.__args__
 KIND = st.sampled_from(KINDS)

@@ -4,13 +4,13 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from film_makers import SAMPLE, a_shot
 from pydantic import ValidationError
 
 from film_pipeline.core.files import read_yaml
 from film_pipeline.core.production import Production
 from film_pipeline.core.shot import CastMember, ExposurePlan, SceneFile
 from film_pipeline.core.timing import FrameRange
+from tests.film_makers import SAMPLE, a_shot
 
 
 def test_a_shots_frames_begin_at_1001() -> None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film_makers import NamedTextures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pxr import Gf, Usd, UsdGeom, UsdShade
 
 from film_pipeline.core.meshes import ellipsoid
 from film_pipeline.core.usd_parts import FolderTextures, author_material, author_mesh, matrix
+from tests.film_makers import NamedTextures
 
 
 def test_a_mesh_is_read_back_as_it_was_written() -> None:

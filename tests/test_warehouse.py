@@ -6,7 +6,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from store_makers import SHOT, a_frame_file, a_place, a_record, a_turnover, open_stores
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.record import Reference, Signature
@@ -14,6 +13,7 @@ from film_pipeline.stores.filing import file_frame
 from film_pipeline.stores.frames import FrameStore
 from film_pipeline.stores.media import MediaStore
 from film_pipeline.stores.warehouse import CURRENT, lineage_of, open_current, publish
+from tests.store_makers import SHOT, a_frame_file, a_place, a_record, a_turnover, open_stores
 
 Stores = tuple[MediaStore, FrameStore]
 
