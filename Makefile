@@ -41,5 +41,8 @@ lint: .venv/.ready
 bench: setup
 	$(BIN)/python -m benchmarks
 
+docs: .venv/.ready
+	$(BIN)/python -m film_pipeline.docs_of_files
+
 clean:
 	rm -rf $(SAMPLE)/.film

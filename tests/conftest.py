@@ -4,7 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from small_film import SmallFilm, small_film
+
+# Machines are shared: how long an example takes says nothing of the code.
+settings.register_profile("film", deadline=None)
+settings.load_profile("film")
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ def test_things_of_a_glb_can_be_framed_and_looked_at_and_taken_out(tmp_path: Pat
         composed(character, set_, [{"frame": 1001}], tmp_path, pieces={"lamp": {"turn_deg": 5}})
     with pytest.raises(FilmProblem, match="no piece 'table'") as told:
         composed(character, set_, [{"frame": 1001}], tmp_path, pieces={"table": {"visible": False}})
-    assert "Oak_Table, lamp" in told.value.mend
+    assert "Oak_Table" in told.value.mend
 
 
 def test_no_two_things_have_one_name_whatever_the_model_calls_them(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 from film_pipeline.core.camera import Subject, look_at
 from film_pipeline.core.meshes import Array, rotation
 from film_pipeline.core.poses import Pose, between_keys
-from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.problems import FilmProblem, under
 from film_pipeline.core.puppet import Character
+from film_pipeline.core.refusals import near
 from film_pipeline.core.set_build import changed
 from film_pipeline.core.set_pieces import build_piece
 from film_pipeline.core.sets import SetDescription
@@ -26,12 +27,21 @@ class Blocking:
         self.members = {member.character: member for member in shot.cast}
         self._stood: dict[str, list[tuple[Array, float]]] = {}
         self.poses: dict[str, dict[int, Pose]] = {}
-        for member in shot.cast:
-            self._stood[member.character] = self._stand(member)
+        for number, member in enumerate(shot.cast):
+            with under(number):
+                self._stood[member.character] = self._stand(member)
         self.roots = {
             name: {frame: self._root(member, frame) for frame in frames} for name, member in self.members.items()
         }
-        self.poses = {name: self._perform(member, frames) for name, member in self.members.items()}
+        for number, (name, member) in enumerate(self.members.items()):
+            with under(number):
+                self.poses[name] = cast[name].perform(member.keys, frames)
+        # Heads turn last, so that they turn to where the others' eyes are.
+        aimed = {}
+        for number, (name, member) in enumerate(self.members.items()):
+            with under(number, "keys"):
+                aimed[name] = self._aimed(member)
+        self.poses = aimed
 
     def place(self, what: object, frame: int | None = None) -> Array:
         """Where a mark, a piece's middle, a puppet's eyes or a place in metres is."""
@@ -84,30 +94,39 @@ class Blocking:
         if light.follows:
             puppet, _, joint = light.follows.partition(".")
             if puppet not in self.members or joint not in self.cast[puppet].skeleton.names:
-                raise FilmProblem(
-                    f"the light follows {light.follows!r}, which is no puppet's joint here",
-                    f"write it as {next(iter(self.members), 'puppet')}.hand_left",
-                )
+                with under("follows"):
+                    raise FilmProblem(
+                        f"the light follows {light.follows!r}, which is no puppet's joint here",
+                        f"write it as {next(iter(self.members), 'puppet')}.hand_left",
+                    )
             joints = self.cast[puppet].joints(self.poses[puppet][frame], self.roots[puppet][frame])
             position = (joints[joint] @ np.array([*position, 1.0]))[:3]
-        return look_at(position, self.place(light.target, frame))
+        with under("target"):
+            target = self.place(light.target, frame)
+            if light.kind != "sphere" and np.allclose(position, target):
+                raise FilmProblem("the light stands in what it shines on", "name another target, or move the light")
+            return look_at(position, target)
 
     def _stand(self, member: CastMember) -> list[tuple[Array, float]]:
         """Where the puppet stands and faces at each of its keys."""
-        at, marked = self._spot(member.at)
-        facing = (
-            marked
-            if "facing" not in member.model_fields_set and marked is not None
-            else self._facing(member.facing, at, member)
-        )
+        with under("at"):
+            at, marked = self._spot(member.at)
+        with under("facing"):
+            facing = (
+                marked
+                if "facing" not in member.model_fields_set and marked is not None
+                else self._facing(member.facing, at, member)
+            )
         stood = []
-        for key in member.keys:
+        for number, key in enumerate(member.keys):
             if key.at is not None:
-                at, marked = self._spot(key.at)
+                with under("keys", number, "at"):
+                    at, marked = self._spot(key.at)
                 if marked is not None and key.facing is None:
                     facing = marked
             if key.facing is not None:
-                facing = self._facing(key.facing, at, member)
+                with under("keys", number, "facing"):
+                    facing = self._facing(key.facing, at, member)
             stood.append((at, facing))
         return stood
 
@@ -116,7 +135,10 @@ class Blocking:
             return np.asarray(where, float), None
         if where not in self.set.file.marks:
             known = ", ".join(self.set.file.marks) or "none yet"
-            raise FilmProblem(f"the set {self.set.name} has no mark {where!r}", f"its marks are {known}")
+            raise FilmProblem(
+                f"the set {self.set.name} has no mark {where!r}",
+                near(where, self.set.file.marks) or f"its marks are {known}",
+            )
         mark = self.set.file.marks[where]
         return np.asarray(mark.at, float), mark.facing
 
@@ -141,21 +163,24 @@ class Blocking:
         root[:3, :3], root[:3, 3] = rotation("z", facing), at
         return root
 
-    def _perform(self, member: CastMember, frames: Sequence[int]) -> dict[int, Pose]:
-        character, name = self.cast[member.character], member.character
-        poses = character.perform(member.keys, frames)
+    def _aimed(self, member: CastMember) -> dict[int, Pose]:
+        """The puppet's poses with its head turned to what it looks at."""
         aimed = {}
-        for frame, pose in poses.items():
+        for frame, pose in self.poses[member.character].items():
             place, amount = between_keys(member.keys, frame)
-            now = self._looking(character, pose, self.roots[name][frame], member.keys[place].look_at)
+            aimed[frame] = self._looking(member, place, pose, frame)
             if amount > 0:
-                then = self._looking(character, pose, self.roots[name][frame], member.keys[place + 1].look_at)
-                now = now.towards(then, amount)
-            aimed[frame] = now
+                aimed[frame] = aimed[frame].towards(self._looking(member, place + 1, pose, frame), amount)
         return aimed
 
-    def _looking(self, character: Character, pose: Pose, root: Array, at: str | None) -> Pose:
-        return pose if at is None else character.aim_head(pose, root, self.place(at))
+    def _looking(self, member: CastMember, key: int, pose: Pose, frame: int) -> Pose:
+        name, at = member.character, member.keys[key].look_at
+        if at is None:
+            return pose
+        with under(key, "look_at"):
+            if at == name:
+                raise FilmProblem(f"{name} can't look at itself", "name a mark, a piece or another puppet")
+            return self.cast[name].aim_head(pose, self.roots[name][frame], self.place(at, frame))
 
     def _piece_bounds(self, name: str) -> tuple[Array, Array]:
         if name in self.set.things:
@@ -164,6 +189,8 @@ class Blocking:
         if piece is None:
             pieces = [piece.name for piece in self.set.file.pieces]
             known = [*self.members, *self.set.file.marks, *pieces, *self.set.things]
-            raise FilmProblem(f"there is no {name!r} in this shot", f"choose among {', '.join(known)}")
+            raise FilmProblem(
+                f"there is no {name!r} in this shot", near(name, known) or f"choose among {', '.join(known)}"
+            )
         bounds = [part.mesh.bounds for part in build_piece(changed(piece, self.shot.pieces.get(name)))]
         return np.min([low for low, _ in bounds], axis=0), np.max([high for _, high in bounds], axis=0)

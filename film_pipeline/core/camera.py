@@ -10,6 +10,7 @@ import numpy as np
 
 from film_pipeline.core.meshes import Array, rotation
 from film_pipeline.core.poses import eased
+from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.shot import CameraMove, CameraSetup
 from film_pipeline.core.timing import FrameRange
 
@@ -25,6 +26,8 @@ _SIZES = {
     "extreme close-up": ("chin", 1.15),
     "insert": ("floor", 0.7),
 }
+_APART_M = 1e-3
+_STEP_BACK, _MOST_STEPS_BACK = 1.02, 120
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,18 @@ class Subject:
         """The highest and lowest place that a shot of that size must show."""
         return self.landmarks["crown"], self.landmarks[_SIZES[size][0]]
 
+    def must_show(self, size: str) -> tuple[Array, ...]:
+        """The places that lie in the frame of a shot of that size whatever happens; the closest sizes cut the crown."""
+        lowest, fill = _SIZES[size]
+        marks = (lowest, "eyes") if fill > 1 else (lowest, "eyes", "crown")
+        return tuple(self.landmarks[mark] for mark in marks)
+
 
 def aperture(setup: CameraSetup, aspect: float) -> tuple[float, float]:
     """Width and height of the film back in millimetres, cut to the picture's aspect ratio."""
-    width = setup.film_back.width_mm
+    width, height = setup.film_back.width_mm, setup.film_back.height_mm
+    if height is not None:
+        width = min(width, height * aspect)
     return width, width / aspect
 
 
@@ -96,14 +107,27 @@ def frame_subjects(setup: CameraSetup, size: str, subjects: Sequence[Subject], a
     # The middle of the picture lies below the crown by half the frame less the headroom.
     middle[2] = top_z + headroom - tall / 2 if not subjects[0].is_piece else middle[2]
     lens_z = setup.height_m if setup.height_m is not None else float(subjects[0].landmarks["eyes"][2])
-    position = middle + away * (distance + max(nearest, 0.0))
-    position[2] = lens_z
+    shown = np.array([mark for subject in subjects for mark in subject.must_show(size)])
+    for step in range(_MOST_STEPS_BACK):
+        # What leans towards the lens looms larger than it is: step back until all of it is in the picture.
+        position = middle + away * (distance * _STEP_BACK**step + max(nearest, 0.0))
+        position[2] = lens_z
+        if _shows(CameraFrame(look_at(position, middle), setup.lens_mm, width_mm, height_mm, 1.0, 0.0), shown):
+            break
     return _placed(setup, position, middle, width_mm, height_mm)
 
 
+def _shows(camera: CameraFrame, points_m: Array) -> bool:
+    on_frame = project(points_m, camera, 1, 1)
+    return bool(np.all((on_frame >= 0) & (on_frame <= 1)))
+
+
 def placed_by_hand(setup: CameraSetup, target: Array, aspect: float) -> CameraFrame:
-    """The camera where its position and target say."""
-    return _placed(setup, np.asarray(setup.position, float), target, *aperture(setup, aspect))
+    """The camera where its position and target say. Raises FilmProblem where both are the same place."""
+    position = np.asarray(setup.position, float)
+    if np.linalg.norm(position - target) < _APART_M:
+        raise FilmProblem("the camera stands in what it looks at", "move its position or name another target")
+    return _placed(setup, position, target, *aperture(setup, aspect))
 
 
 def _placed(setup: CameraSetup, position: Array, target: Array, width_mm: float, height_mm: float) -> CameraFrame:
@@ -122,9 +146,13 @@ def _placed(setup: CameraSetup, position: Array, target: Array, width_mm: float,
 
 
 def look_at(position: Array, target: Array) -> Array:
-    """A camera's (4, 4) matrix at a position, looking at a target, level with the horizon."""
+    """A camera's (4, 4) matrix at a position, looking at a target, level with the horizon.
+
+    Where both are the same place it looks down.
+    """
     back = position - target
-    back = back / max(float(np.linalg.norm(back)), 1e-9)
+    distance = float(np.linalg.norm(back))
+    back = back / distance if distance > 1e-9 else np.array([0.0, 0.0, 1.0])
     right = np.cross([0.0, 0.0, 1.0], back)
     if np.linalg.norm(right) < 1e-6:
         right = np.array([1.0, 0.0, 0.0])
@@ -148,8 +176,6 @@ def moved(
 
 def _move(camera: CameraFrame, kind: str, amount: float, target: Array) -> CameraFrame:
     matrix = camera.matrix.copy()
-    level = camera.forward * [1, 1, 0]
-    level = level / max(float(np.linalg.norm(level)), 1e-9)
     right, forward = matrix[:3, 0], camera.forward
     shifts = {
         "push_in": forward,

@@ -24,10 +24,10 @@ _NUMBERS = ("Slope", "Offset", "Power", "Saturation")
 class Cdl(FilmFile):
     """Slope, offset and power per channel, then saturation: out = (in * slope + offset) ** power."""
 
-    slope: Triple = (1.0, 1.0, 1.0)
-    offset: Triple = (0.0, 0.0, 0.0)
-    power: Triple = (1.0, 1.0, 1.0)
-    saturation: float = Field(default=1.0, ge=0)
+    slope: Triple = Field(default=(1.0, 1.0, 1.0), description="red, green, blue; at least 0")
+    offset: Triple = Field(default=(0.0, 0.0, 0.0), description="red, green, blue")
+    power: Triple = Field(default=(1.0, 1.0, 1.0), description="red, green, blue; more than 0")
+    saturation: float = Field(default=1.0, ge=0, description="0 is grey, 1 leaves it as it is")
 
     @field_validator("slope", "offset", "power", "saturation")
     @classmethod

@@ -128,7 +128,7 @@ class Performance:
             self._walked = True
             direction = math.degrees(math.atan2(to[0] - begin[0], begin[1] - to[1]))
             direction = round(direction, 1)
-        self.stay(frame)
+        self._keys_linear(frame)
         self.facing, self.sits = direction, False
         for step in range(1, steps):
             amount = step / steps

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-from film_pipeline.core.files import field_path
 from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.refusals import field_path
 
 _MAGIC, _JSON, _BIN = 0x46546C67, 0x4E4F534A, 0x004E4942
 _MOST_JSON_BYTES = 32 * 1024**2

@@ -11,10 +11,12 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr, ValidationError, field_validator
 
 from film_pipeline.core.cdl import Cdl, read_cdl
-from film_pipeline.core.files import FilmFile, field_path, line_of, load_yaml, read_yaml
+from film_pipeline.core.files import FilmFile, inside, line_of, load_yaml, read_yaml
 from film_pipeline.core.look_operations import OPERATIONS, Color, Operation
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_json
+from film_pipeline.core.refusals import field_path
+from film_pipeline.core.units import PIXELS_AT_720
 
 Layer = Mapping[str, Any]
 
@@ -22,20 +24,20 @@ Layer = Mapping[str, Any]
 class Prompt(FilmFile):
     """Fragments of the prompt of a generating backend."""
 
-    show: str = ""
-    style: str = ""
-    scene: str = ""
-    shot: str = ""
-    negative: str = ""
+    show: str = Field(default="", description="what the whole film is about")
+    style: str = Field(default="", description="how it is made: technique, light, print")
+    scene: str = Field(default="", description="of this scene")
+    shot: str = Field(default="", description="of this shot")
+    negative: str = Field(default="", description="what must not be in the picture")
 
 
 class Lora(FilmFile):
     """A LoRA that carries the look, with the licence that it is used under."""
 
-    name: str = Field(min_length=1)
-    strength: float = Field(default=1.0, ge=-2, le=2)
-    licence: str = Field(min_length=1)
-    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    name: str = Field(min_length=1, description="its file, as the backend knows it")
+    strength: float = Field(default=1.0, ge=-2, le=2, description="how much of it")
+    licence: str = Field(min_length=1, description="under which it is used; it goes into the records")
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", description="of its file, where it is known")
 
 
 class Monochrome(FilmFile):
@@ -44,12 +46,12 @@ class Monochrome(FilmFile):
     Warmth is (red - blue) / red of a pixel in scene-linear Rec.709; it begins to stay at `warm_from`.
     """
 
-    amount: float = Field(default=0.0, ge=0, le=1)
-    tint: Color = (1.0, 1.0, 1.0)
-    keep_warm: float = Field(default=0.0, ge=0, le=1)
+    amount: float = Field(default=0.0, ge=0, le=1, description="1 leaves no colour but the tint")
+    tint: Color = Field(default=(1.0, 1.0, 1.0), description="what greys go towards")
+    keep_warm: float = Field(default=0.0, ge=0, le=1, description="how much of warm colours stays")
     warm_boost: float = Field(default=1.0, ge=0, le=3, description="saturation of what stays warm")
-    warm_from: float = Field(default=0.6, ge=0, le=1)
-    warm_to: float = Field(default=0.9, ge=0, le=1)
+    warm_from: float = Field(default=0.6, ge=0, le=1, description="the warmth at which colour begins to stay")
+    warm_to: float = Field(default=0.9, ge=0, le=1, description="the warmth at which all of it stays")
 
     @field_validator("warm_to")
     @classmethod
@@ -63,8 +65,8 @@ class Grain(FilmFile):
     """Film grain on the finished frame; it moves on every film frame."""
 
     amount: float = Field(default=0.0, ge=0, le=0.5, description="standard deviation in the mid tones, of full scale 1")
-    size: float = Field(default=1.2, ge=0.5, le=8, description="pixels at 720 lines")
-    seed: int = 0
+    size: float = Field(default=1.2, ge=0.5, le=8, description="of a grain", json_schema_extra=PIXELS_AT_720)
+    seed: int = Field(default=0, description="another number, another grain")
 
 
 class Vignette(FilmFile):
@@ -81,27 +83,27 @@ class Border(FilmFile):
     width: float = Field(
         default=0.0, ge=0, le=0.2, description="of the paper, as a part of the picture's height; 0 is none"
     )
-    paper: Color = (0.78, 0.77, 0.73)
-    ink: Color = (0.0, 0.0, 0.0)
+    paper: Color = Field(default=(0.78, 0.77, 0.73), description="colour of the paper")
+    ink: Color = Field(default=(0.0, 0.0, 0.0), description="colour of the edge")
     line: float = Field(default=0.006, ge=0, le=0.05, description="width of the inked edge, as a part of the height")
-    raggedness: float = Field(default=0.5, ge=0, le=1)
+    raggedness: float = Field(default=0.5, ge=0, le=1, description="0 is ruled, 1 is torn")
     corner: float = Field(default=0.02, ge=0, le=0.2, description="radius, as a part of the height")
     overshoot: float = Field(default=0.02, ge=0, le=0.1, description="how far strokes run past the corners")
-    seed: int = 0
+    seed: int = Field(default=0, description="another number, another edge")
 
 
 class _Treatment(FilmFile):
     """What show, scene and shot may each say."""
 
-    palette: dict[str, Color] = Field(default_factory=dict, description="name -> colour")
-    prompt: Prompt = Prompt()
-    lora: Lora | None = None
-    exposure_stops: float = Field(default=0.0, ge=-10, le=10)
+    palette: dict[str, Color] = Field(default_factory=dict, description="name -> colour, to be named elsewhere")
+    prompt: Prompt = Field(default=Prompt(), description="what a generating backend is told")
+    lora: Lora | None = Field(default=None, description="a LoRA that carries the look")
+    exposure_stops: float = Field(default=0.0, ge=-10, le=10, description="brighter, or darker below 0")
     cdl: Cdl = Field(default=Cdl(), description="slope, offset, power, saturation; or `file: grades/show.cc`")
-    monochrome: Monochrome = Monochrome()
-    grain: Grain = Grain()
-    vignette: Vignette = Vignette()
-    border: Border = Border()
+    monochrome: Monochrome = Field(default=Monochrome(), description="how much colour is left")
+    grain: Grain = Field(default=Grain(), description="film grain")
+    vignette: Vignette = Field(default=Vignette(), description="darkening of the corners")
+    border: Border = Field(default=Border(), description="the panel's border")
     vfx: tuple[Operation, ...] = Field(
         default=(),
         description="the comp, in its order. A scene or shot gives a new list, or changes operations by name: "
@@ -172,9 +174,32 @@ class LookFile(FilmFile):
     def published_schema(cls) -> dict[str, Any]:
         """JSON Schema of the file: the show's fields, and the same for each scene."""
         schema = _Treatment.model_json_schema()
-        schema["title"] = cls.__name__
-        schema["properties"]["scenes"] = {"type": "object", "additionalProperties": {"type": "object"}}
-        return schema
+        show = schema["properties"]
+        grade = {"type": "object", "properties": {"file": {"type": "string"}}, "required": ["file"]}
+        show["cdl"] = {
+            "description": show["cdl"]["description"],
+            "anyOf": [{"$ref": "#/$defs/Cdl"}, {"type": "string"}, {**grade, "additionalProperties": False}],
+        }
+        changes = {name: {"anyOf": [{"type": "object"}, {"const": False}]} for name in OPERATIONS}
+        by_name = {"type": "object", "properties": changes, "additionalProperties": False}
+        vfx = {"description": show["vfx"]["description"], "anyOf": [{**show["vfx"]}, by_name]}
+        schema["$defs"]["Scene"] = {
+            "type": "object",
+            "description": "What a scene changes of the show's look.",
+            "properties": {**show, "vfx": vfx},
+            "additionalProperties": False,
+        }
+        scenes = {
+            "type": "object",
+            "description": "SC010 -> what it changes",
+            "additionalProperties": {"$ref": "#/$defs/Scene"},
+        }
+        return {
+            **schema,
+            "title": cls.__name__,
+            "description": cls.__doc__,
+            "properties": {**show, "scenes": scenes},
+        }
 
 
 def read_look(path: Path) -> LookFile:
@@ -285,7 +310,10 @@ class _Spoken:
             value = str(value["file"])
         name, _, correction_id = value.partition("#")
         folder = look_path.parent if look_path else self.path.parent if self.path else Path()
-        path = folder / name
+        try:
+            path = inside(folder, name)
+        except FilmProblem as problem:
+            raise self.problem(problem.problem, problem.mend, "cdl") from problem
         if not path.is_file():
             raise self.problem(
                 f"there is no grade {name!r}", f"paths begin in {folder.name}/: write or correct it", "cdl"

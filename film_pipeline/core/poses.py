@@ -3,7 +3,6 @@
 A rotation is (x, y, z) degrees in the joint's own axes (see skeleton.py): x bends forward, y tilts, z turns left.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,7 +12,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from film_pipeline.core.meshes import Array
-from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.problems import FilmProblem, under
+from film_pipeline.core.refusals import near
 from film_pipeline.core.shot import PoseKey, Vector
 
 Turns = Mapping[str, Vector]
@@ -45,7 +45,8 @@ class Pose:
         }
         ones = np.ones(3)
         scales = {
-            joint: (1 - amount) * self.scales.get(joint, ones) + amount * other.scales.get(joint, ones)
+            joint: self.scales.get(joint, ones)
+            + amount * (other.scales.get(joint, ones) - self.scales.get(joint, ones))
             for joint in {**self.scales, **other.scales}
         }
         return Pose(rotations, scales)
@@ -69,6 +70,7 @@ class Pose:
 
 
 _STILL = Rotation.identity()
+_STILL_RAD = 1e-9
 
 
 @lru_cache(maxsize=4096)
@@ -77,7 +79,9 @@ def _turn(degrees: tuple[float, ...]) -> Rotation:
 
 
 def _between(first: Rotation, second: Rotation, amount: float) -> Rotation:
-    return first * Rotation.from_rotvec((first.inv() * second).as_rotvec() * amount)
+    way = (first.inv() * second).as_rotvec()
+    # Between two keys that are the same a puppet is still to the last bit, so that its frames are shot once.
+    return first if np.abs(way).max() < _STILL_RAD else first * Rotation.from_rotvec(way * amount)
 
 
 def _both(left: Turns) -> dict[str, Vector]:
@@ -148,8 +152,10 @@ POSES: dict[str, Turns] = {
         "spine": (4, 0, 0),
         "thigh_left": (-26, 0, 0),
         "shin_left": (8, 0, 0),
+        "foot_left": (14, 0, 0),
         "thigh_right": (18, 0, 0),
         "shin_right": (16, 0, 0),
+        "foot_right": (-32, 0, 0),
         "arm_left": (18, -7, 0),
         "arm_right": (-22, 7, 0),
         "chest": (2, 2, -5),
@@ -159,8 +165,10 @@ POSES: dict[str, Turns] = {
         "spine": (4, 0, 0),
         "thigh_right": (-26, 0, 0),
         "shin_right": (8, 0, 0),
+        "foot_right": (14, 0, 0),
         "thigh_left": (18, 0, 0),
         "shin_left": (16, 0, 0),
+        "foot_left": (-32, 0, 0),
         "arm_right": (18, 7, 0),
         "arm_left": (-22, -7, 0),
         "chest": (2, -2, 5),
@@ -173,6 +181,7 @@ POSES: dict[str, Turns] = {
         "shin_left": (58, 0, 0),
         "thigh_right": (6, 0, 0),
         "shin_right": (8, 0, 0),
+        "foot_right": (-14, 0, 0),
         "arm_right": (-30, 10, 0),
         "head": (-8, 0, 0),
     },
@@ -184,6 +193,7 @@ POSES: dict[str, Turns] = {
         "shin_right": (58, 0, 0),
         "thigh_left": (6, 0, 0),
         "shin_left": (8, 0, 0),
+        "foot_left": (-14, 0, 0),
         "arm_right": (14, 10, 0),
         "head": (-8, 0, 0),
     },
@@ -223,6 +233,7 @@ POSES: dict[str, Turns] = {
     },
     "bow": {
         **_NEUTRAL,
+        **_both({"foot_left": (-8, 0, 0)}),
         "hips": (8, 0, 0),
         "spine": (20, 0, 0),
         "chest": (22, 0, 0),
@@ -305,30 +316,21 @@ def key_pose(
 ) -> Pose:
     """The pose that a key asks for. Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
     neutral = Pose.of(poses["neutral"])
-    pose = neutral.towards(Pose.of(_named(key.pose, poses, "pose")), key.blend)
+    with under("pose"):
+        pose = neutral.towards(Pose.of(_named(key.pose, poses, "pose")), key.blend)
     for name, weight in key.with_poses.items():
-        pose = pose.towards(Pose.of(_named(name, poses, "pose")), weight)
+        with under("with_poses", name):
+            pose = pose.towards(Pose.of(_named(name, poses, "pose")), weight)
     for joint in key.joints:
-        _named(joint, dict.fromkeys(joints), "joint")
+        with under("joints", joint):
+            _named(joint, dict.fromkeys(joints), "joint")
     pose = pose.with_turns({joint: _turn(tuple(turn)) for joint, turn in key.joints.items()})
-    for shapes, asked, kind in ((faces, key.face, "face shape"), (hands, key.hands, "hand shape")):
+    for field_name, shapes, asked in (("face", faces, key.face), ("hands", hands, key.hands)):
         for name, weight in asked.items():
-            shape = Pose().towards(_named(name, shapes, kind), weight)
+            with under(field_name, name):
+                shape = Pose().towards(_named(name, shapes, f"{field_name.removesuffix('s')} shape"), weight)
             pose = pose.with_turns(shape.rotations).with_scales(shape.scales)
     return pose
-
-
-def check_key(key: PoseKey, poses: Mapping[str, Turns], joints: Sequence[str]) -> None:
-    """Raises FilmProblem for a pose, joint or shape that the puppet does not have, without posing it."""
-    for name in (key.pose, *key.with_poses):
-        _named(name, poses, "pose")
-    for asked, known, kind in (
-        (key.joints, dict.fromkeys(joints), "joint"),
-        (key.face, FACE, "face shape"),
-        (key.hands, HANDS, "hand shape"),
-    ):
-        for name in asked:
-            _named(name, known, kind)
 
 
 def perform(
@@ -340,7 +342,7 @@ def perform(
     hands: Mapping[str, Pose] = HANDS,
 ) -> dict[int, Pose]:
     """The pose at each frame, eased from key to key; before the first key and after the last, theirs."""
-    posed = [key_pose(key, poses, joints, faces, hands) for key in keys]
+    posed = [_posed(place, key, poses, joints, faces, hands) for place, key in enumerate(keys)]
     performance = {}
     for frame in frames:
         place, amount = between_keys(keys, frame)
@@ -348,13 +350,25 @@ def perform(
     return performance
 
 
+def _posed(
+    place: int,
+    key: PoseKey,
+    poses: Mapping[str, Turns],
+    joints: Sequence[str],
+    faces: Mapping[str, Pose],
+    hands: Mapping[str, Pose],
+) -> Pose:
+    with under("keys", place):
+        return key_pose(key, poses, joints, faces, hands)
+
+
 def between_keys(keys: Sequence[PoseKey], frame: int) -> tuple[int, float]:
-    """Which key a frame follows, and how far it is eased towards the next, 0 to 1."""
+    """Which key a frame follows, and how far it is eased towards the next, 0 to 1, by the ease of the key it leaves."""
     place = max((index for index, key in enumerate(keys) if key.frame <= frame), default=0)
     if place + 1 >= len(keys) or frame <= keys[place].frame:
         return place, 0.0
     first, second = keys[place], keys[place + 1]
-    return place, eased((frame - first.frame) / (second.frame - first.frame), second.ease)
+    return place, eased((frame - first.frame) / (second.frame - first.frame), first.ease)
 
 
 def eased(amount: float, ease: str) -> float:
@@ -371,8 +385,4 @@ def eased(amount: float, ease: str) -> float:
 def _named(name: str, known: Mapping[str, Any], kind: str) -> Any:
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, 3, 0.5)
-    raise FilmProblem(
-        f"there is no {kind} {name!r}",
-        f"did you mean {' or '.join(near)}?" if near else f"choose among {', '.join(known)}",
-    )
+    raise FilmProblem(f"there is no {kind} {name!r}", near(name, known) or f"choose among {', '.join(known)}")

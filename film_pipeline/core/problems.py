@@ -1,5 +1,7 @@
 """What goes wrong with a film, said so that its maker can mend it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +17,8 @@ class FilmProblem(Exception):
     field_name: str = ""
     shot: str = ""
     others: list["FilmProblem"] = field(default_factory=list)
+    steps: tuple[str | int, ...] = ()
+    """The way to the field, as far as whoever raised it knows; `under` adds what lies around it."""
 
     def __str__(self) -> str:
         place = ""
@@ -41,5 +45,15 @@ class FilmProblem(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         return (
             type(self),
-            (self.problem, self.mend, self.file, self.line, self.field_name, self.shot, self.others),
+            (self.problem, self.mend, self.file, self.line, self.field_name, self.shot, self.others, self.steps),
         )
+
+
+@contextmanager
+def under(*steps: str | int) -> Iterator[None]:
+    """What goes wrong inside stands below these steps of the author's file."""
+    try:
+        yield
+    except FilmProblem as problem:
+        problem.steps = (*steps, *problem.steps)
+        raise

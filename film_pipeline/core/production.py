@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from film_pipeline.core.files import FilmFile
 from film_pipeline.core.shot import ExposurePlan
 from film_pipeline.core.timing import Rate
+from film_pipeline.core.units import FRAMES, FRAMES_A_SECOND, PIXELS
 
 
 def _rate(text: object) -> str:
@@ -17,8 +18,8 @@ def _rate(text: object) -> str:
 
 
 def _resolution(size: tuple[int, int]) -> tuple[int, int]:
-    if min(size) < 64 or any(side % 2 for side in size):
-        raise ValueError("a resolution is two even numbers of at least 64, such as [1280, 720]")
+    if min(size) < 64 or max(size) > 16384 or any(side % 2 for side in size):
+        raise ValueError("a resolution is two even numbers from 64 to 16384, such as [1280, 720]")
     return size
 
 
@@ -28,7 +29,7 @@ class Quality(FilmFile):
     samples: int = Field(default=8, ge=1, description="of the final frames, per pixel")
     scale: float = Field(default=1.0, gt=0, le=1, description="rendered size over delivered size")
     pass_samples: int = Field(default=1, ge=1, description="of the plate and its passes")
-    bounces: int = Field(default=1, ge=0)
+    bounces: int = Field(default=1, ge=0, description="of light, of the final frames")
     exact_color: bool = Field(
         default=True, description="grade every pixel through OCIO; else through a baked LUT, 4x as fast"
     )
@@ -37,30 +38,50 @@ class Quality(FilmFile):
 class Approver(FilmFile):
     """A person who may sign, by the public key that their signature is checked against."""
 
-    name: str
-    role: str = "director"
+    name: str = Field(description="as it stands in the records")
+    role: str = Field(default="director", description="what they sign as")
     public_key: str = Field(description="Ed25519, base64")
 
 
 class Production(FilmFile):
     """The production itself."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
-    title: str
-    fps: Annotated[str, BeforeValidator(_rate)] = "24"
-    resolution: Annotated[tuple[int, int], AfterValidator(_resolution)] = (1920, 1080)
-    exposure: ExposurePlan = ExposurePlan()
-    handles: int = Field(default=8, ge=0, description="frames of handle in the cut's media references")
-    quality: Quality = Quality()
-    currency: str = "USD"
-    budget: Decimal = Decimal("0")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="small letters, digits and hyphens")
+    title: str = Field(description="as the audience reads it")
+    fps: Annotated[str, BeforeValidator(_rate, json_schema_input_type=str | float)] = Field(
+        default="24",
+        description="23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, or a fraction such as 24000/1001",
+        json_schema_extra=FRAMES_A_SECOND,
+    )
+    resolution: Annotated[tuple[int, int], AfterValidator(_resolution)] = Field(
+        default=(1920, 1080), description="width and height of the delivered picture", json_schema_extra=PIXELS
+    )
+    exposure: ExposurePlan = Field(default=ExposurePlan(), description="of every shot that has none of its own")
+    handles: int = Field(
+        default=8,
+        ge=0,
+        le=1000,
+        description="at each end of a shot, beyond what the cut plays",
+        json_schema_extra=FRAMES,
+    )
+    quality: Quality = Field(default=Quality(), description="of what is rendered here")
+    currency: str = Field(default="USD", description="of the budget")
+    budget: Decimal = Field(
+        default=Decimal("0"), ge=0, description="what all paid generation together may cost; 0 lets nothing be paid for"
+    )
     author: str = Field(default="", description="whose name goes into the records; the system's user unless given")
-    script: str = "script.fountain"
-    approvers: tuple[Approver, ...] = ()
-    backends: tuple[str, ...] = Field(default=("cycles",), description="in order of preference")
-    scene_engines: tuple[str, ...] = Field(default=("blender",), description="in order of preference")
-    finishers: tuple[str, ...] = Field(default=("oiio",), description="in order of preference")
-    loudness_lufs: float = Field(default=-16.0, le=0, ge=-40)
+    script: str = Field(default="script.fountain", description="the screenplay, .fountain or .fdx, in this folder")
+    approvers: tuple[Approver, ...] = Field(default=(), description="who may sign for money")
+    backends: tuple[str, ...] = Field(
+        default=("cycles",), min_length=1, description="what generates frames, in order of preference"
+    )
+    scene_engines: tuple[str, ...] = Field(
+        default=("blender",), min_length=1, description="what shoots the composed stage, in order of preference"
+    )
+    finishers: tuple[str, ...] = Field(
+        default=("oiio",), min_length=1, description="what finishes frames, in order of preference"
+    )
+    loudness_lufs: float = Field(default=-16.0, le=0, ge=-40, description="integrated loudness of the masters")
 
     @property
     def rate(self) -> Rate:

@@ -20,6 +20,7 @@ from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file, sha256_of_json
 from film_pipeline.core.shot import PoseKey, Vector
 from film_pipeline.core.skeleton import EYE_ACROSS, EYE_FORWARD, EYE_UP, PARENTS, Skeleton, humanoid
+from film_pipeline.core.units import DEGREES, LINEAR_RGB
 
 CHARACTER_FILE = "character.yaml"
 Material = Literal["cloth", "clay", "wood", "metal", "paper", "hair", "plain"]
@@ -47,55 +48,57 @@ class Proportions(FilmFile):
 
     head: float = Field(default=0.2, gt=0.05, lt=0.6, description="height of the head over the whole height")
     head_width: float = Field(default=0.8, gt=0.2, lt=2, description="width of the head over its height")
-    neck: float = Field(default=0.06, gt=0, lt=0.3)
-    legs: float = Field(default=0.52, gt=0.2, lt=0.8)
-    shoulders: float = Field(default=1.0, gt=0.2, lt=3)
-    hips: float = Field(default=1.0, gt=0.2, lt=3)
-    arms: float = Field(default=1.0, gt=0.3, lt=2)
-    girth: float = Field(default=1.0, gt=0.2, lt=3)
-    hands: float = Field(default=1.0, gt=0.2, lt=3)
-    feet: float = Field(default=1.0, gt=0.2, lt=3)
+    neck: float = Field(default=0.06, gt=0, lt=0.3, description="length of the neck over what is below the head")
+    legs: float = Field(default=0.52, gt=0.2, lt=0.8, description="height of the hips over what is below the neck")
+    shoulders: float = Field(default=1.0, gt=0.2, lt=3, description="how broad")
+    hips: float = Field(default=1.0, gt=0.2, lt=3, description="how far apart the legs stand")
+    arms: float = Field(default=1.0, gt=0.3, lt=2, description="how long")
+    girth: float = Field(default=1.0, gt=0.2, lt=3, description="how thick neck, arms and legs are")
+    hands: float = Field(default=1.0, gt=0.2, lt=3, description="how large")
+    feet: float = Field(default=1.0, gt=0.2, lt=3, description="how large")
 
 
 class Piece(FilmFile):
     """A piece of the wardrobe."""
 
-    kind: Garment
-    color: Vector = (0.05, 0.05, 0.06)
-    material: Material = "cloth"
-    size: float = Field(default=1.0, gt=0.1, lt=4)
+    kind: Garment = Field(description="what is worn")
+    color: Vector = Field(default=(0.05, 0.05, 0.06), description="of the cloth", json_schema_extra=LINEAR_RGB)
+    material: Material = Field(default="cloth", description="what it is made of")
+    size: float = Field(default=1.0, gt=0.1, lt=4, description="over the usual")
 
 
 class Face(FilmFile):
-    skin: Vector = (0.55, 0.5, 0.46)
-    eyes: float = Field(default=1.0, gt=0.2, lt=3, description="size of the eyes")
-    iris: Vector = (0.02, 0.02, 0.025)
+    """The puppet's face."""
+
+    skin: Vector = Field(default=(0.55, 0.5, 0.46), description="of face and hands", json_schema_extra=LINEAR_RGB)
+    eyes: float = Field(default=1.0, gt=0.2, lt=3, description="size of the eyes over the usual")
+    iris: Vector = Field(default=(0.02, 0.02, 0.025), description="colour of the eyes", json_schema_extra=LINEAR_RGB)
     heavy_lids: float = Field(default=0.3, ge=0, le=1, description="how far the upper lids hang at rest")
-    nose: float = Field(default=1.0, ge=0, lt=4, description="length of the nose")
-    brows: Vector = (0.05, 0.05, 0.05)
+    nose: float = Field(default=1.0, ge=0, lt=4, description="length of the nose over the usual")
+    brows: Vector = Field(default=(0.05, 0.05, 0.05), description="colour of the brows", json_schema_extra=LINEAR_RGB)
 
 
 class PropInHand(FilmFile):
     """Something that the puppet carries; a shot says which of them are out."""
 
-    kind: Prop
-    hand: Literal["left", "right"] = "right"
-    color: Vector = (0.06, 0.05, 0.04)
+    kind: Prop = Field(description="what it is; also its name in a shot")
+    hand: Literal["left", "right"] = Field(default="right", description="which hand holds it")
+    color: Vector = Field(default=(0.06, 0.05, 0.04), description="of the prop", json_schema_extra=LINEAR_RGB)
     glow: float = Field(default=0.0, ge=0, description="how strongly its light glows")
 
 
 class CharacterFile(FilmFile):
     """`character.yaml`."""
 
-    name: str
-    height_m: float = Field(default=1.7, gt=0.05, lt=20)
-    description: str = ""
-    proportions: Proportions = Proportions()
-    face: Face = Face()
-    wardrobe: tuple[Piece, ...] = ()
-    props: tuple[PropInHand, ...] = ()
+    name: str = Field(description="for people; the folder's name is what shots name")
+    height_m: float = Field(default=1.7, gt=0.05, lt=20, description="from the floor to the crown, standing")
+    description: str = Field(default="", description="for people, and for the prompts of generating backends")
+    proportions: Proportions = Field(default=Proportions(), description="how the puppet is built")
+    face: Face = Field(default=Face(), description="the puppet's face")
+    wardrobe: tuple[Piece, ...] = Field(default=(), description="what it wears")
+    props: tuple[PropInHand, ...] = Field(default=(), description="what it may carry; a shot says which are out")
     poses: dict[str, dict[str, Vector]] = Field(
-        default_factory=dict, description="the puppet's own poses: joint -> degrees"
+        default_factory=dict, description="the puppet's own poses: joint -> rotation", json_schema_extra=DEGREES
     )
     model: str = Field(
         default="",
@@ -105,7 +108,16 @@ class CharacterFile(FilmFile):
     joints: dict[str, str] = Field(
         default_factory=dict, description="with a model: our joint -> the model's joint, where its name does not say it"
     )
-    licence: str = "own work"
+    licence: str = Field(default="own work", description="under which the puppet is used; it goes into the records")
+
+    @field_validator("props")
+    @classmethod
+    def _one_of_each(cls, props: tuple[PropInHand, ...]) -> tuple[PropInHand, ...]:
+        kinds = [prop.kind for prop in props]
+        twice = sorted({kind for kind in kinds if kinds.count(kind) > 1})
+        if twice:
+            raise ValueError(f"a shot names a prop by its kind, and there is more than one {', '.join(twice)}")
+        return props
 
     @field_validator("poses")
     @classmethod
@@ -149,7 +161,7 @@ class Character:
 
     def check_key(self, key: PoseKey) -> None:
         """Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
-        poses.check_key(key, poses.library(self.file.poses), self.skeleton.names)
+        poses.key_pose(key, poses.library(self.file.poses), self.skeleton.names, *self._shapes)
 
     def perform(self, keys: Sequence[PoseKey], frames: Sequence[int]) -> dict[int, Pose]:
         """The pose at each frame. Raises FilmProblem for a pose, joint or shape that the puppet does not have."""
@@ -251,7 +263,7 @@ class Character:
         for joint, share in (("neck", 0.3), ("head", 0.6)):
             aimed[joint] = Rotation.from_euler("xyz", (nod * share, 0, turn * share), degrees=True)
         for eye in ("eye_left", "eye_right"):
-            aimed[eye] = Rotation.from_euler("xyz", (nod * 0.1, 0, turn * 0.15), degrees=True)
+            aimed[eye] = Rotation.from_euler("xyz", (nod * 0.1, 0, turn * 0.1), degrees=True)
         return Pose(aimed, pose.scales)
 
     def openpose_keypoints(self, pose: Pose, root: Array) -> Array:

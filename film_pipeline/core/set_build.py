@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pxr import Gf, Sdf, Usd, UsdGeom
 
+from film_pipeline.core.exposure_marks import level_at
 from film_pipeline.core.model_build import author_part, author_surface
 from film_pipeline.core.model_set import Thing
 from film_pipeline.core.set_pieces import build_piece
@@ -27,9 +28,13 @@ def author_set(
     textures: TextureSink,
     changes: Mapping[str, PieceChange] | None = None,
     out: Sequence[str] = (),
+    frames: Sequence[int] = (),
 ) -> None:
     """Build every piece of a set and every thing of its .glb below `path`, each under its own name; those in `out` are
-    invisible."""
+    invisible.
+
+    frames: where a glow that changes is written, each with the value in force, since USD interpolates between them.
+    """
     UsdGeom.Xform.Define(stage, path)
     changes = changes or {}
     for name, thing in set_.things.items():
@@ -41,7 +46,7 @@ def author_set(
         prim.GetReferences().AddReference(str(set_.model_file))
     for piece in set_.file.pieces:
         change = changes.get(piece.name)
-        _author_piece(stage, f"{path}/{piece.name}", changed(piece, change), textures, change)
+        _author_piece(stage, f"{path}/{piece.name}", changed(piece, change), textures, change, frames)
         if piece.name in out or (change is not None and not change.visible):
             UsdGeom.Imageable(stage.GetPrimAtPath(f"{path}/{piece.name}")).MakeInvisible()
 
@@ -54,7 +59,12 @@ def _author_thing(stage: Usd.Stage, path: str, thing: Thing, textures: TextureSi
 
 
 def _author_piece(
-    stage: Usd.Stage, path: str, piece: SetPiece, textures: TextureSink, change: PieceChange | None
+    stage: Usd.Stage,
+    path: str,
+    piece: SetPiece,
+    textures: TextureSink,
+    change: PieceChange | None,
+    frames: Sequence[int],
 ) -> None:
     UsdGeom.Xform.Define(stage, path)
     for part in build_piece(piece):
@@ -64,10 +74,10 @@ def _author_piece(
             stage, f"{path}/Materials/{name}_surface", part.material, part.color, textures, part.emission
         )
         bind(mesh, material)
-        if part.emission > 0 and change is not None:
+        if part.emission > 0 and change is not None and change.glow:
             glow = stage.GetPrimAtPath(f"{path}/Materials/{name}_surface/Surface").GetAttribute("film:emission")
-            for frame, share in change.glow.items():
-                glow.Set(part.emission * share, Usd.TimeCode(frame))
+            for frame in frames:
+                glow.Set(part.emission * level_at(change.glow, frame), Usd.TimeCode(frame))
 
 
 def author_ambient(stage: Usd.Stage, path: str, color: tuple[float, float, float]) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,8 @@ from film_pipeline.core.gltf import Model, read_glb
 from film_pipeline.core.model_set import Thing, things_of
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file, sha256_of_json
-from film_pipeline.core.shot import Light, Vector
+from film_pipeline.core.shot import Light, Name, Vector
+from film_pipeline.core.units import DEGREES, LINEAR_RGB, METRES
 
 SET_FILE = "set.yaml"
 USD_SUFFIXES = (".usd", ".usda", ".usdc", ".usdz")
@@ -21,25 +22,31 @@ PieceKind = Literal[
     "lamp", "wall_lamp", "bookshelf", "rug", "frame", "papers", "page", "candle", "crate", "post", "ground", "backdrop",
 ]  # fmt: skip
 Surface = Literal["wood", "plaster", "cloth", "paper", "metal", "clay", "plain"]
+Side = Annotated[float, Field(gt=0, le=200)]
+"""Metres. More is a slip of the pen, such as millimetres."""
 
 
 class SetPiece(FilmFile):
     """A piece of the set. It stands on `at` (the middle of its foot) and faces -Y before it is turned."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: PieceKind
-    at: Vector = (0.0, 0.0, 0.0)
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="small letters, digits and underscores; one of a kind")
+    kind: PieceKind = Field(description="what is built")
+    at: Vector = Field(default=(0.0, 0.0, 0.0), description="where it stands in the set", json_schema_extra=METRES)
     turn_deg: float = Field(default=0.0, description="counter-clockwise, seen from above")
-    size: Vector | None = Field(
-        default=None, description="width, depth, height in metres; the piece's usual unless given"
+    size: tuple[Side, Side, Side] | None = Field(
+        default=None, description="width, depth, height; the piece's usual unless given", json_schema_extra=METRES
     )
-    color: Vector | None = Field(default=None, description="scene-linear; the piece's usual unless given")
-    material: Surface | None = None
-    seed: int = 0
+    color: Vector | None = Field(
+        default=None, description="the piece's usual unless given", json_schema_extra=LINEAR_RGB
+    )
+    material: Surface | None = Field(
+        default=None, description="of a floor, ground, wall, ceiling or backdrop; the usual unless given"
+    )
+    seed: int = Field(default=0, ge=0, lt=2**32, description="another number, another piece of the same kind")
     open_deg: float = Field(default=0.0, description="of a door: how far its leaf stands open")
     steps: int = Field(default=12, gt=0, le=200, description="of a staircase")
     glow: float = Field(
-        default=0.0, ge=0, description="of a lamp, a candle or a window: how strongly it shines by itself"
+        default=0.0, ge=0, description="of a lamp, wall lamp, candle or window: how strongly it shines by itself"
     )
     wild: bool = Field(
         default=False, description="may be taken out when the camera stands behind it, as a wild wall is"
@@ -49,19 +56,23 @@ class SetPiece(FilmFile):
 class Mark(FilmFile):
     """A place on the floor that a puppet is put on by name."""
 
-    at: Vector
-    facing: float = 0.0
+    at: Vector = Field(description="where it lies in the set", json_schema_extra=METRES)
+    facing: float = Field(
+        default=0.0, description="0 looks along -Y, counter-clockwise, seen from above", json_schema_extra=DEGREES
+    )
 
 
 class SetFile(FilmFile):
     """`set.yaml`."""
 
-    name: str
-    description: str = ""
-    pieces: tuple[SetPiece, ...] = ()
-    marks: dict[str, Mark] = Field(default_factory=dict)
-    lights: dict[str, Light] = Field(default_factory=dict)
-    ambient: Vector = (0.004, 0.005, 0.008)
+    name: str = Field(description="for people; the folder's name is what shots name")
+    description: str = Field(default="", description="for people, and for the prompts of generating backends")
+    pieces: tuple[SetPiece, ...] = Field(default=(), description="what it is built of")
+    marks: dict[str, Mark] = Field(default_factory=dict, description="places by name, for puppets, cameras and lights")
+    lights: dict[Name, Light] = Field(default_factory=dict, description="its lights by name")
+    ambient: Vector = Field(
+        default=(0.004, 0.005, 0.008), description="the dim light from everywhere", json_schema_extra=LINEAR_RGB
+    )
     model: str = Field(
         default="", description="a .glb, .usd, .usda, .usdc or .usdz in this folder, beside or instead of the pieces"
     )

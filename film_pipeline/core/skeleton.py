@@ -102,7 +102,8 @@ def humanoid(height_m: float, proportions: Mapping[str, float]) -> Skeleton:
     hips_z, shoulders = below * proportions["legs"], below * 0.955
     torso = below - hips_z
     half, stance = 0.115 * height_m * proportions["shoulders"], 0.052 * height_m * proportions["hips"]
-    ankle = 0.045 * height_m * proportions["feet"]
+    # However large the feet and short the legs, the knees lie above the ankles.
+    ankle = min(0.045 * height_m * proportions["feet"], 0.4 * hips_z)
     reach = below * 0.44 * proportions["arms"]
     eye_x, eye_y, eye_z = head * EYE_ACROSS, head * EYE_FORWARD, below + neck + head * EYE_UP
     rest: dict[str, tuple[float, float, float]] = {

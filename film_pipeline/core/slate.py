@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from film_pipeline.core.stages import Stage
 
-SCENE_PATTERN = re.compile(r"SC\d{3,5}[A-Z]{0,2}")
+SCENE_PATTERN = re.compile(r"SC[0-9]{3,5}[A-Z]{0,2}")
 WHOLE_FILM_SLATE = "film"
 """What stands on the slate of work that belongs to no single shot."""
-SHOT_PATTERN = re.compile(r"SH\d{3,5}[A-Z]{0,2}")
+SHOT_PATTERN = re.compile(r"SH[0-9]{3,5}[A-Z]{0,2}")
 
 
 @dataclass(frozen=True, order=True)

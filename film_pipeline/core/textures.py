@@ -13,7 +13,7 @@ SIZE = 512
 TILE_M = 1.0
 """Metres of a surface that one tile of a texture covers."""
 
-TEXTURE_VERSION = 1
+TEXTURE_VERSION = 2
 """Raised by whoever changes how a surface looks."""
 
 MATERIALS = ("wood", "cloth", "clay", "plaster", "paper", "metal", "hair", "glass", "plain")
@@ -31,7 +31,6 @@ def texture_png(material: str, color: tuple[float, float, float], seed: int = 0)
 
 @lru_cache(maxsize=64)
 def _grey(material: str, seed: int) -> Picture:
-    rng = np.random.default_rng([seed, MATERIALS.index(material)])
     maker = {
         "wood": _wood,
         "cloth": _cloth,
@@ -43,18 +42,14 @@ def _grey(material: str, seed: int) -> Picture:
         "glass": _plain,
         "plain": _plain,
     }[material]
-    return maker(rng)
+    return maker(np.random.default_rng([seed, MATERIALS.index(material)]))
 
 
 def _noise(rng: np.random.Generator, cells: tuple[int, int]) -> Picture:
     """Smooth tiling noise, 0 to 1, with that many cells down and across."""
-    coarse = rng.random(cells)
-    wrapped = np.pad(coarse, 2, mode="wrap")
-    scale = (SIZE / cells[0], SIZE / cells[1])
-    grown = zoom(wrapped, scale, order=3, mode="grid-wrap")
-    top, left = round(2 * scale[0]), round(2 * scale[1])
-    cut = grown[top : top + SIZE, left : left + SIZE]
-    return np.asarray((cut - cut.min()) / (np.ptp(cut) + 1e-9))
+    # Only in grid mode does the spline's period end exactly where the tile does.
+    grown = zoom(rng.random(cells), (SIZE / cells[0], SIZE / cells[1]), order=3, mode="grid-wrap", grid_mode=True)
+    return np.asarray((grown - grown.min()) / (np.ptp(grown) + 1e-9))
 
 
 def _wood(rng: np.random.Generator) -> Picture:

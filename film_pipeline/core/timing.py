@@ -1,5 +1,7 @@
 """Frames, rates and the exposure sheet. A time is an integer frame with a rational rate, never a float of seconds."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,13 +25,15 @@ class Rate:
         written = str(text).strip()
         if written in _NTSC:
             return cls(_NTSC[written])
+        if not _WRITTEN.fullmatch(written):
+            raise ValueError(f"{written!r} is no frame rate: write 23.976, 24, 25, 29.97, 30 or a fraction")
         try:
             fps = Fraction(written)
-        except (ValueError, ZeroDivisionError) as error:
-            raise ValueError(f"{written!r} is no frame rate: write 23.976, 24, 25, 29.97, 30 or a fraction") from error
+        except ZeroDivisionError as error:
+            raise ValueError(f"{written!r} is no frame rate: nothing is divided by 0") from error
         if fps <= 0:
             raise ValueError(f"a frame rate is positive, not {written}")
-        if fps.denominator not in (1, 1001):
+        if fps.denominator not in (1, 1001) or not 1 <= fps <= _FASTEST:
             raise ValueError(f"{written!r} is no frame rate of film or video: write 23.976, 24, 25, 29.97, 30")
         return cls(fps)
 
@@ -75,6 +79,8 @@ class Rate:
         return f"{hours:02d}:{minute:02d}:{second:02d}:{frame:02d}"
 
 
+_WRITTEN = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,6})?|[0-9]{1,7}/[0-9]{1,5}")
+_FASTEST = 1000
 _NTSC = {
     "23.976": Fraction(24000, 1001),
     "29.97": Fraction(30000, 1001),
@@ -153,15 +159,16 @@ class ExposureSheet:
         """
         if on < 1:
             raise ValueError(f"a shot is exposed on ones or more, not on {on}")
-        held = dict(sorted(holds))
+        asked = sorted(holds)
+        held = dict(asked)
         last_held = frames.first_frame - 1
-        for frame, length in held.items():
+        for frame, length in asked:
             if frame not in frames:
                 raise ValueError(f"the hold at frame {frame} is outside the shot ({frames})")
             if length < 1:
                 raise ValueError(f"the hold at frame {frame} lasts {length} frames: at least 1")
             if frame <= last_held:
-                raise ValueError(f"the hold at frame {frame} begins inside the one before it")
+                raise ValueError(f"the hold at frame {frame} begins inside another")
             last_held = frame + length - 1
             if last_held > frames.last_frame:
                 raise ValueError(f"the hold at frame {frame} runs past the shot's last frame {frames.last_frame}")
@@ -184,9 +191,4 @@ class ExposureSheet:
         """The unique frame that is on screen at `frame`."""
         if frame not in self.frames:
             raise ValueError(f"frame {frame} is outside the shot ({self.frames})")
-        shown = self.frames.first_frame
-        for exposure in self.exposures:
-            if exposure.frame > frame:
-                break
-            shown = exposure.frame
-        return shown
+        return self.exposures[bisect_right(self.exposures, frame, key=lambda exposure: exposure.frame) - 1].frame

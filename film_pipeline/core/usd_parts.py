@@ -39,11 +39,21 @@ class FolderTextures:
     def png(self, name: str, make: Callable[[], bytes]) -> str:
         path = self.folder / f"{name}.png"
         if not path.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".partial", delete=False) as partial:
-                partial.write(make())
-            Path(partial.name).replace(path)
+            self._write(path, make())
         return f"{self.prefix}/{path.name}"
+
+    def _write(self, path: Path, data: bytes) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".partial", delete=False) as partial:
+            unfinished = Path(partial.name)
+            try:
+                partial.write(data)
+                partial.flush()
+                # A temporary file is its maker's alone; a texture is for everybody who opens the stage.
+                unfinished.chmod(0o644)
+                unfinished.replace(path)
+            finally:
+                unfinished.unlink(missing_ok=True)
 
 
 def author_mesh(stage: Usd.Stage, path: str, mesh: Mesh) -> UsdGeom.Mesh:

@@ -9,15 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from film_pipeline.core.files import line_of, load_yaml, read_yaml
+from film_pipeline.core.files import inside, line_of, load_yaml, read_yaml
 from film_pipeline.core.generation import FrameBackend
 from film_pipeline.core.look import Look, LookFile, read_look, resolve
 from film_pipeline.core.ports import SceneEngine
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.production import Production
-from film_pipeline.core.puppet import Character, read_character
+from film_pipeline.core.puppet import CHARACTER_FILE, Character, read_character
+from film_pipeline.core.refusals import field_path
 from film_pipeline.core.screenplay import Scene, SceneIdentities, Screenplay, read_screenplay
-from film_pipeline.core.sets import SetDescription, read_set
+from film_pipeline.core.sets import SET_FILE, SetDescription, read_set
 from film_pipeline.core.shot import SceneFile, Shot
 from film_pipeline.core.slate import ShotName
 from film_pipeline.core.timing import ExposureSheet
@@ -97,7 +98,16 @@ class Film:
 
     @property
     def script_file(self) -> Path:
-        return self.root / self.production.script
+        return self._own(self.production.script, self.root / PRODUCTION_FILE, "script")
+
+    def _own(self, reference: str, source: Path, *location: str | int) -> Path:
+        """A path in the production that a field of an author's file names. Raises FilmProblem where it leads out."""
+        try:
+            return inside(self.root, reference)
+        except FilmProblem as problem:
+            problem.file, problem.field_name = source, field_path(location)
+            problem.line = (line_of(load_yaml(source), location) or 1) if location else 1
+            raise
 
     @cached_property
     def screenplay(self) -> Screenplay:
@@ -119,7 +129,7 @@ class Film:
         found: dict[str, tuple[Path, SceneFile]] = {}
         for path in sorted((self.root / "shots").glob("*.yaml")):
             try:
-                scene = read_yaml(path, SceneFile)
+                scene = read_yaml(self._own(f"shots/{path.name}", path), SceneFile)
             except FilmProblem as problem:
                 self.problems.append(problem)
                 continue
@@ -133,7 +143,7 @@ class Film:
                 continue
             found[scene.scene] = (path, scene)
         order = [scene.id for scene in self.screenplay.scenes]
-        for scene_id in set(found) - set(order):
+        for scene_id in sorted(set(found) - set(order)):
             self.problems.append(
                 FilmProblem(
                     f"{scene_id} is not in the script",
@@ -178,7 +188,7 @@ class Film:
     @cached_property
     def look_file(self) -> LookFile:
         path = self.root / "look" / "look.yaml"
-        return read_look(path) if path.exists() else LookFile()
+        return read_look(self._own("look/look.yaml", path)) if path.exists() else LookFile()
 
     def look(self, film_shot: FilmShot) -> Look:
         return resolve(
@@ -191,6 +201,7 @@ class Film:
 
     def set_of(self, film_shot: FilmShot) -> SetDescription:
         folder = self.root / "sets" / film_shot.scene.set
+        self._own(f"sets/{film_shot.scene.set}/{SET_FILE}", film_shot.source, "set")
         if not folder.is_dir():
             known = sorted(path.name for path in (self.root / "sets").glob("*") if path.is_dir())
             raise FilmProblem(
@@ -210,16 +221,17 @@ class Film:
         return cache[folder]
 
     def character(self, name: str, film_shot: FilmShot | None = None, place: int | None = None) -> Character:
-        folder = self.root / "cast" / name
+        folder, place = self.root / "cast" / name, place or 0
+        where = ("shots", film_shot.place_in_file, "cast", place, "character") if film_shot else ()
+        self._own(f"cast/{name}/{CHARACTER_FILE}", film_shot.source if film_shot else folder, *where)
         if not folder.is_dir():
             known = sorted(path.name for path in (self.root / "cast").glob("*") if path.is_dir())
-            place = place or 0
             raise FilmProblem(
                 f"there is no puppet {name!r}",
                 f"the cast is {', '.join(known) or 'nobody yet'}: choose one, or describe {name} in cast/{name}/",
                 file=film_shot.source if film_shot else folder,
                 line=film_shot.line_of("cast", place, "character") if film_shot else None,
-                field_name=f"shots[{film_shot.place_in_file}].cast[{place}].character" if film_shot else "",
+                field_name=field_path(where),
                 shot=film_shot.name if film_shot else "",
             )
         cache: dict[str, Character] = self.__dict__.setdefault("_cast", {})
@@ -238,8 +250,10 @@ class Film:
                     raise replace(
                         problem,
                         file=film_shot.source,
-                        line=film_shot.line_of("cast", place, "keys", number),
-                        field_name=f"shots[{film_shot.place_in_file}].cast[{place}].keys[{number}]",
+                        line=film_shot.line_of("cast", place, "keys", number, *problem.steps),
+                        field_name=field_path(
+                            ("shots", film_shot.place_in_file, "cast", place, "keys", number, *problem.steps)
+                        ),
                         shot=film_shot.name,
                     ) from problem
         return cast

@@ -18,6 +18,7 @@ from film_pipeline.core.files import FilmFile, read_yaml
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
 from film_pipeline.core.timing import FrameRange
+from film_pipeline.core.units import FRAME_NUMBER, HERTZ, SECONDS
 from film_pipeline.editorial.synth import GENERATORS, room
 
 Stereo = NDArray[np.float32]
@@ -40,16 +41,20 @@ class SpokenLine:
 class Cue(FilmFile):
     """A sound in the film: a file, or made by a generator."""
 
-    sound: Kind
+    sound: Kind = Field(description="a file, or which generator makes it")
     file: str = Field(default="", description="below sound/, for `sound: file`")
     shot: str = Field(default="", description="where it starts; the film's start unless given")
-    frame: int | None = Field(default=None, description="of the shot; its first unless given")
-    seconds: float | None = Field(default=None, gt=0, description="to the film's end unless given")
-    gain_db: float = Field(default=-12.0, le=12)
+    frame: int | None = Field(
+        default=None, description="of the shot; its first unless given", json_schema_extra=FRAME_NUMBER
+    )
+    seconds: float | None = Field(
+        default=None, gt=0, description="to the film's end unless given", json_schema_extra=SECONDS
+    )
+    gain_db: float = Field(default=-12.0, le=12, description="how loud")
     pan: float = Field(default=0.0, ge=-1, le=1, description="-1 left, 1 right")
-    pitch: float = Field(default=220.0, gt=10, lt=12000, description="hertz")
-    fade_in: float = Field(default=0.0, ge=0, description="seconds")
-    fade_out: float = Field(default=0.0, ge=0, description="seconds")
+    pitch: float = Field(default=220.0, gt=10, lt=12000, description="of the sound", json_schema_extra=HERTZ)
+    fade_in: float = Field(default=0.0, ge=0, description="how long it rises", json_schema_extra=SECONDS)
+    fade_out: float = Field(default=0.0, ge=0, description="how long it falls", json_schema_extra=SECONDS)
 
     @model_validator(mode="after")
     def _has_its_file(self) -> "Cue":
@@ -63,29 +68,31 @@ class Cue(FilmFile):
 class Tune(FilmFile):
     """Notes of a music box: (beat, hertz) from a shot's frame on."""
 
-    shot: str = ""
-    frame: int | None = None
-    beat_seconds: float = Field(default=0.5, gt=0)
-    gain_db: float = -16.0
-    notes: tuple[tuple[float, float], ...]
+    shot: str = Field(default="", description="where it starts; the film's start unless given")
+    frame: int | None = Field(
+        default=None, description="of the shot; its first unless given", json_schema_extra=FRAME_NUMBER
+    )
+    beat_seconds: float = Field(default=0.5, gt=0, description="length of a beat")
+    gain_db: float = Field(default=-16.0, description="how loud")
+    notes: tuple[tuple[float, float], ...] = Field(description="beat from the start, and pitch in hertz")
 
 
 class Voice(FilmFile):
     """How a character murmurs."""
 
-    pitch: float = Field(default=150.0, gt=40, lt=800)
-    gain_db: float = -10.0
-    pan: float = Field(default=0.0, ge=-1, le=1)
+    pitch: float = Field(default=150.0, gt=40, lt=800, description="of the voice", json_schema_extra=HERTZ)
+    gain_db: float = Field(default=-10.0, description="how loud")
+    pan: float = Field(default=0.0, ge=-1, le=1, description="-1 left, 1 right")
 
 
 class SoundFile(FilmFile):
     """`sound/sound.yaml`."""
 
-    cues: tuple[Cue, ...] = ()
-    tunes: tuple[Tune, ...] = ()
-    voices: dict[str, Voice] = Field(default_factory=dict)
-    room_seconds: float = Field(default=1.6, gt=0, lt=10)
-    room_wet: float = Field(default=0.22, ge=0, le=1)
+    cues: tuple[Cue, ...] = Field(default=(), description="the film's sounds")
+    tunes: tuple[Tune, ...] = Field(default=(), description="the film's music box")
+    voices: dict[str, Voice] = Field(default_factory=dict, description="how each character of the script murmurs")
+    room_seconds: float = Field(default=1.6, gt=0, lt=10, description="how long the room sounds on")
+    room_wet: float = Field(default=0.22, ge=0, le=1, description="how much of the room is heard")
 
 
 def read_sound(path: Path) -> SoundFile:
