@@ -98,7 +98,7 @@ def field_path(location: tuple[str | int, ...]) -> str:
 
 
 def _problem(path: Path, document: Any, detail: Any, model: type[BaseModel]) -> FilmProblem:
-    location = tuple(step for step in detail["loc"] if not str(step).startswith(("function-", "tagged-union")))
+    location = _as_written(document, detail["loc"])
     kind = detail["type"]
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
@@ -107,10 +107,28 @@ def _problem(path: Path, document: Any, detail: Any, model: type[BaseModel]) -> 
     elif kind == "missing":
         message = "this field is needed"
         mend = f"add `{location[-1]}:` here"
+    elif kind in ("union_tag_invalid", "union_tag_not_found"):
+        tag = detail["ctx"]["discriminator"].strip("'")
+        message = f"what it is must be said by `{tag}:`"
+        mend = f"choose among {detail['ctx']['expected_tags']}" if "expected_tags" in detail["ctx"] else f"add `{tag}:`"
     else:
         got = detail.get("input")
         mend = f"the file says {got!r}" if isinstance(got, str | int | float | bool) else "see docs/files.md"
     return FilmProblem(message, mend, file=path, line=line_of(document, location) or 1, field_name=field_path(location))
+
+
+def _as_written(document: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The place as the file has it: without the names of validators and of the kinds that a model may be."""
+    written: list[str | int] = []
+    node = document
+    for place, step in enumerate(location):
+        there = (isinstance(node, dict) and step in node) or (isinstance(node, list) and isinstance(step, int))
+        if there:
+            node = node[step]
+        elif place + 1 < len(location) or str(step).startswith(("function-", "[key]")):
+            continue
+        written.append(step)
+    return tuple(written)
 
 
 def _plain(node: Any) -> Any:
