@@ -219,7 +219,7 @@ class ComfyClient:
     async def _after_silence(self, job: str, shot: str, why: str) -> str:
         """The order may have arrived, and may still be arriving: found is certain, not found is not."""
         for pause in _LOOK_AGAIN_S:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause * min(self._poll_s, 1.0))
             try:
                 if await self._has(job):
                     return job

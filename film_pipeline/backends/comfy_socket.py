@@ -5,6 +5,7 @@ It only hastens: whatever it misses is found by asking.
 
 import asyncio
 import json
+import logging
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from film_pipeline.backends.credentials import Secret, bearer_headers
 
 _PREVIEW, _PREVIEW_WITH_METADATA = 1, 4
 _LARGEST = 64 * 2**20
+_DISCREET = logging.getLogger(__name__)
+_DISCREET.setLevel(logging.INFO)  # At DEBUG the library writes every header down, the token's too.
 _TERMINAL = ("execution_error", "execution_interrupted")
 
 
@@ -78,7 +81,12 @@ class Listener:
         headers = bearer_headers(self.secret())
         here = urlsplit(self.url).hostname in {"127.0.0.1", "localhost", "::1"}
         async with connect(
-            address, additional_headers=headers, max_size=_LARGEST, open_timeout=10, proxy=None if here else True
+            address,
+            additional_headers=headers,
+            max_size=_LARGEST,
+            open_timeout=10,
+            proxy=None if here else True,
+            logger=_DISCREET,
         ) as socket:
             self.connected = True
             async for message in socket:
