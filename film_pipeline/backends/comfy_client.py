@@ -228,6 +228,15 @@ class ComfyClient:
         raise SubmitUncertain(f"{shot}: ComfyUI may have the order: {why}")
 
     async def _has(self, job: str) -> bool:
+        """Whether the server has a job at all.
+
+        Its jobs API answers for queue and history together; servers without one are asked for both.
+        """
+        reply = await self._wire.get(f"/api/jobs/{job}", self._secret())
+        if reply.status == 404 and _object_or_nothing(reply).get("error") == "Job not found":
+            return False
+        if reply.status != 404:
+            return bool(_answered(reply))
         return not (await self.standings([job]))[job].absent
 
     async def find(self, job: str) -> bool:

@@ -39,10 +39,10 @@ class _Builder:
         return node
 
 
-def build_graph(work: FrameWork, klein: Klein, prefix: str = "film") -> Graph:
+def build_graph(work: FrameWork, klein: Klein) -> Graph:
     """The graph of one frame, in the node chain that Klein's own templates use.
 
-    prefix: what the saved file's name begins with; it decides no pixel. Raises FilmProblem for too many references, or
+    Raises FilmProblem for too many references, or
     references in a form that ComfyUI can't load.
     """
     check_references(work)
@@ -72,7 +72,7 @@ def build_graph(work: FrameWork, klein: Klein, prefix: str = "film") -> Graph:
     negative = _negative(build, work, klein, clip, positive)
     for number, guide in enumerate(work.guides, start=1):
         positive, negative = _reference(build, number, guide, vae, positive, negative)
-    return _sampled(build, work, klein, fit, model, vae, positive, negative, prefix)
+    return _sampled(build, work, klein, fit, model, vae, positive, negative)
 
 
 def _negative(build: _Builder, work: FrameWork, klein: Klein, clip: Link, positive: Link) -> Link:
@@ -113,7 +113,6 @@ def _sampled(
     vae: Link,
     positive: Link,
     negative: Link,
-    prefix: str,
 ) -> Graph:
     width, height = fit.rendered
     latent = build.add("EmptyFlux2LatentImage", "size", width=width, height=height, batch_size=1)
@@ -131,8 +130,18 @@ def _sampled(
         latent_image=[latent, 0],
     )
     decoded = build.add("VAEDecode", "decoding", samples=[sampled, 0], vae=vae)
-    build.add("SaveImage", "saving", images=[decoded, 0], filename_prefix=prefix)
+    build.add("SaveImage", "saving", images=[decoded, 0], filename_prefix="film")
     return build.graph
+
+
+def with_prefix(graph: Graph, prefix: str) -> Graph:
+    """The graph with another beginning of the saved file's name, which decides no pixel."""
+    return {
+        node: {**part, "inputs": {**part["inputs"], "filename_prefix": prefix}}
+        if part["class_type"] == "SaveImage"
+        else part
+        for node, part in graph.items()
+    }
 
 
 def prompt_text(work: FrameWork) -> str:

@@ -10,6 +10,7 @@ from film_pipeline.backends.comfy_graphs import (
     for_recipe,
     lora_said,
     picture_notes,
+    with_prefix,
 )
 from film_pipeline.backends.credentials import Credentials, Order
 from film_pipeline.backends.klein import Klein
@@ -33,13 +34,17 @@ def klein_recipe(work: FrameWork, klein: Klein, sent_as: str = "as they are") ->
 
     sent_as: what became of the references before the server saw them.
     """
+    return _recipe_of(build_graph(work, klein), work, klein, sent_as)
+
+
+def _recipe_of(graph: Graph, work: FrameWork, klein: Klein, sent_as: str) -> Recipe:
     return Recipe(
         {
             "made": "frame by FLUX.2 Klein in ComfyUI",
             "version": 1,
             "model": klein.model.said,
             "files": [{"name": file.name, "sha256": file.sha256} for file in klein.files],
-            "graph": for_recipe(build_graph(work, klein)),
+            "graph": for_recipe(graph),
             "references": [
                 {"number": number, "role": guide.role, "sha256": guide.sha256}
                 for number, guide in enumerate(work.guides, start=1)
@@ -53,8 +58,9 @@ def klein_recipe(work: FrameWork, klein: Klein, sent_as: str = "as they are") ->
 
 def prepare(work: FrameWork, klein: Klein, sent_as: str = "as they are") -> Prepared:
     """The graph and what ComfyUI writes into the picture. Raises FilmProblem."""
-    recipe = klein_recipe(work, klein, sent_as)
-    graph = build_graph(work, klein, prefix=f"film/{recipe.sha256[:16]}")
+    graph = build_graph(work, klein)
+    recipe = _recipe_of(graph, work, klein, sent_as)
+    graph = with_prefix(graph, f"film/{recipe.sha256[:16]}")
     return Prepared(graph, picture_notes(work, recipe.sha256, klein.model.said), recipe)
 
 

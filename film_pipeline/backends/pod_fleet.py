@@ -334,7 +334,7 @@ class Fleet:
 
     async def end_idle(self) -> list[WorkerReport]:
         async with self._deciding:
-            idle = [rented for rented in self.living() if rented.ready and rented.idle_s >= self._plan.idle_s]
+            idle = [rented for rented in self.living() if rented.idle_for(self._plan.idle_s)]
             why = f"it had nothing to do for {self._plan.idle_s} s"
             return [await self.end(rented, why) for rented in idle if not await self._works_for_others(rented)]
 

@@ -49,10 +49,10 @@ class Rented:
     def load(self) -> int:
         return len(self.placing | self.in_hand)
 
-    @property
-    def idle_s(self) -> float:
-        """For how long it has had nothing to do and nothing to be fetched."""
-        return 0.0 if self.placing or self.in_hand or self.to_fetch else time.monotonic() - self.idle_since
+    def idle_for(self, seconds: float) -> bool:
+        """Whether it is ready and has had nothing to do, and nothing to be fetched, for so long."""
+        busy = self.placing or self.in_hand or self.to_fetch
+        return self.ready and not busy and time.monotonic() - self.idle_since >= seconds
 
     @property
     def rented_s(self) -> float:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,11 @@ class Sending:
     megapixels: float = 0.0
     quality: int = 0
 
-    def encoded(self, path: Path) -> tuple[bytes, str]:
+    def encoded(self, guide: Guide) -> tuple[bytes, str]:
         """The picture's bytes and their type. Raises FilmProblem for what is no picture."""
-        if not self.megapixels:
-            return path.read_bytes(), _MIME[path.suffix.lower()]
-        try:
-            with Image.open(path) as picture:
-                return self._shrunk(picture.convert("RGB"))
-        except OSError as error:
-            raise FilmProblem("the reference can't be read as a picture", "make it again", file=path) from error
+        return _encoded(self, guide.path, guide.sha256)
 
-    def _shrunk(self, picture: Image.Image) -> tuple[bytes, str]:
+    def shrunk(self, picture: Image.Image) -> tuple[bytes, str]:
         factor = (self.megapixels * 1e6 / (picture.width * picture.height)) ** 0.5
         if factor < 1:
             size = max(round(picture.width * factor), 1), max(round(picture.height * factor), 1)
@@ -55,6 +50,18 @@ class Sending:
             return held.getvalue(), "image/jpeg"
         picture.save(held, "PNG")
         return held.getvalue(), "image/png"
+
+
+@lru_cache(maxsize=8)
+def _encoded(sending: Sending, path: Path, sha256: str) -> tuple[bytes, str]:
+    """Kept for a moment: whether references fit is asked just before they are sent."""
+    if not sending.megapixels:
+        return path.read_bytes(), _MIME[path.suffix.lower()]
+    try:
+        with Image.open(path) as picture:
+            return sending.shrunk(picture.convert("RGB"))
+    except OSError as error:
+        raise FilmProblem("the reference can't be read as a picture", "make it again", file=path) from error
 
 
 SENDINGS = (
@@ -72,7 +79,7 @@ BY_URL = Sending("by URL, as they are")
 def sending_for(guides: Sequence[Guide], room: int = _ROOM) -> Sending:
     """The first way to send these references within so many bytes of JSON. Raises FilmProblem where there is none."""
     for sending in SENDINGS:
-        if sum(_in_base64(len(sending.encoded(guide.path)[0])) for guide in guides) <= room:
+        if sum(_in_base64(len(sending.encoded(guide)[0])) for guide in guides) <= room:
             return sending
     raise FilmProblem(
         f"{len(guides)} references do not fit into an order of {LARGEST_RUN // 10**6} MB",
@@ -88,7 +95,7 @@ def comfy_input(graph: Mapping[str, Any], guides: Sequence[Guide], sending: Send
     """What worker-comfyui is sent: our graph, and the references under the names that the graph loads."""
     distinct = {upload_name(guide): guide for guide in guides}
     images = [
-        {"name": name, "image": base64.b64encode(sending.encoded(guide.path)[0]).decode()}
+        {"name": name, "image": base64.b64encode(sending.encoded(guide)[0]).decode()}
         for name, guide in distinct.items()
     ]
     return {"workflow": graph, "images": images} if images else {"workflow": graph}
@@ -117,7 +124,7 @@ def references_input(guides: Sequence[Guide], plan: ServerlessPlan, sending: Sen
         base = plan.reference_url.rstrip("/")
         pictures = [f"{base}/{guide.sha256}{guide.path.suffix.lower()}" for guide in guides]
     else:
-        encoded = [sending.encoded(guide.path) for guide in guides]
+        encoded = [sending.encoded(guide) for guide in guides]
         pictures = [f"data:{mime};base64,{base64.b64encode(content).decode()}" for content, mime in encoded]
     if plan.fields.image:
         return {plan.fields.image: pictures[0]}

@@ -30,7 +30,7 @@ _STATES = {
     "CANCELLED": Progress.CANCELLED,
 }
 _OVER = frozenset({Progress.DONE, Progress.FAILED, Progress.CANCELLED, Progress.UNKNOWN})
-_PASSING = re.compile(r"out ?of ?memory|worker (exited|died)|timed? ?out|connection|temporar", re.IGNORECASE)
+_PASSING = re.compile(r"out ?of ?memory|worker (exited|died)|timed?[ _]?out|connection|temporar", re.IGNORECASE)
 _TRIES = 5
 
 

@@ -98,8 +98,8 @@ def field_path(location: tuple[str | int, ...]) -> str:
 
 
 def _problem(path: Path, document: Any, detail: Any, model: type[BaseModel]) -> FilmProblem:
-    location = _as_written(document, detail["loc"])
     kind = detail["type"]
+    location = _as_written(document, detail["loc"], missing=kind == "missing")
     message = detail["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
         message = "there is no such field"
@@ -117,15 +117,18 @@ def _problem(path: Path, document: Any, detail: Any, model: type[BaseModel]) -> 
     return FilmProblem(message, mend, file=path, line=line_of(document, location) or 1, field_name=field_path(location))
 
 
-def _as_written(document: Any, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The place as the file has it: without the names of validators and of the kinds that a model may be."""
+def _as_written(document: Any, location: tuple[str | int, ...], missing: bool) -> tuple[str | int, ...]:
+    """The place as the file has it: without the names of validators and of the kinds that a model may be.
+
+    missing: whether the last step is a field that the file ought to have.
+    """
     written: list[str | int] = []
     node = document
     for place, step in enumerate(location):
         there = (isinstance(node, dict) and step in node) or (isinstance(node, list) and isinstance(step, int))
         if there:
             node = node[step]
-        elif place + 1 < len(location) or str(step).startswith(("function-", "[key]")):
+        elif not (missing and place + 1 == len(location)):
             continue
         written.append(step)
     return tuple(written)

@@ -46,7 +46,12 @@ def klein_nodes(models: list[str], encoders: list[str], vaes: list[str], loras: 
         "KSamplerSelect": _node({"sampler_name": ["COMBO", {"options": ["euler", "heun"]}]}),
         "RandomNoise": _node({"noise_seed": ["INT", {"min": 0, "max": 2**64 - 1}]}),
         "CFGGuider": _node(
-            {"model": ["MODEL"], "positive": ["CONDITIONING"], "negative": ["CONDITIONING"], "cfg": ["FLOAT", {"min": 0}]}
+            {
+                "model": ["MODEL"],
+                "positive": ["CONDITIONING"],
+                "negative": ["CONDITIONING"],
+                "cfg": ["FLOAT", {"min": 0}],
+            }
         ),
         "SamplerCustomAdvanced": _node(
             {name: [name.upper()] for name in ("noise", "guider", "sampler", "sigmas", "latent_image")}
@@ -219,7 +224,9 @@ class ComfyStandIn:
             )
         self._count += 1
         self.posted.append(job)
-        self.pending.append([self._count, job, body["prompt"], {**body["extra_data"], "client_id": body["client_id"]}, []])
+        self.pending.append(
+            [self._count, job, body["prompt"], {**body["extra_data"], "client_id": body["client_id"]}, []]
+        )
         return web.json_response({"prompt_id": job, "number": self._count, "node_errors": {}})
 
     async def _upload(self, request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""A tiny RunPod for these tests: REST v2 pods whose ComfyUI is a stand-in, and a serverless endpoint. Counts and faults.
+"""A tiny RunPod for these tests: REST v2 pods whose ComfyUI is a stand-in, a serverless endpoint, and faults.
 
 A pod's id is the port that its ComfyUI listens on, so that `http://127.0.0.1:{pod}` reaches it.
 """
@@ -86,8 +86,9 @@ class RunpodStandIn:
             request.transport.close()
             return web.Response()
         if isinstance(fault, int):
-            return web.json_response({"title": "Trouble", "status": fault, "detail": "trouble"}, status=fault,
-                                     headers={"Retry-After": "7"})
+            return web.json_response(
+                {"title": "Trouble", "status": fault, "detail": "trouble"}, status=fault, headers={"Retry-After": "7"}
+            )
         if isinstance(fault, tuple):
             return web.json_response(fault[1], status=fault[0])
         answer = await handler(request)

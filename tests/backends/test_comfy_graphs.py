@@ -21,7 +21,9 @@ KLEIN_4B = klein("klein-4b")
 
 def whole_server() -> dict[str, object]:
     files = [file for each in all_kleins() for file in each.files]
-    names = {folder: [file.name for file in files if file.folder == folder] for folder in {file.folder for file in files}}
+    names = {
+        folder: [file.name for file in files if file.folder == folder] for folder in {file.folder for file in files}
+    }
     return klein_nodes(names["diffusion_models"], names["text_encoders"], names["vae"], ["ink.safetensors"])
 
 
@@ -177,8 +179,10 @@ def test_five_references_are_too_many(tmp_path: Path) -> None:
 
 def test_a_missing_model_is_told_with_its_folder_and_a_model_that_is_there() -> None:
     server = klein_nodes(
-        ["flux-2-klein-4b.safetensors"], ["qwen_3_4b.safetensors", "qwen_3_8b_fp8mixed.safetensors"],
-        ["flux2-vae.safetensors"], [],
+        ["flux-2-klein-4b.safetensors"],
+        ["qwen_3_4b.safetensors", "qwen_3_8b_fp8mixed.safetensors"],
+        ["flux2-vae.safetensors"],
+        [],
     )
     with pytest.raises(FilmProblem) as told:
         check_graph(build_graph(a_work(), klein("klein-9b")), server, "SC010_SH020")
@@ -189,7 +193,9 @@ def test_a_missing_model_is_told_with_its_folder_and_a_model_that_is_there() -> 
 
 
 def test_a_model_in_a_folder_below_is_told_where_it_is() -> None:
-    server = klein_nodes(["flux2\\flux-2-klein-4b.safetensors"], ["qwen_3_4b.safetensors"], ["flux2-vae.safetensors"], [])
+    server = klein_nodes(
+        ["flux2\\flux-2-klein-4b.safetensors"], ["qwen_3_4b.safetensors"], ["flux2-vae.safetensors"], []
+    )
     found = what_is_lacking(build_graph(a_work(), KLEIN_4B), server)
     assert "as flux2\\flux-2-klein-4b.safetensors" in str(found[0])
 
@@ -204,7 +210,9 @@ def test_everything_that_is_lacking_is_told_at_once() -> None:
 
 
 def test_an_old_comfyui_is_told_to_be_old() -> None:
-    server = {name: node for name, node in whole_server().items() if name not in ("Flux2Scheduler", "EmptyFlux2LatentImage")}
+    server = {
+        name: node for name, node in whole_server().items() if name not in ("Flux2Scheduler", "EmptyFlux2LatentImage")
+    }
     told = str(what_is_lacking(build_graph(a_work(), KLEIN_4B), server)[0])
     assert "too old" in told and "Flux2Scheduler" in told
     server = whole_server()
