@@ -54,6 +54,15 @@ def can_have(klein: Klein, info: ObjectInfo) -> bool:
     )
 
 
+def files_lacking(klein: Klein, info: ObjectInfo) -> FilmProblem | None:
+    """What of a model's files the server lacks; nothing where it has them all, or does not say what it has."""
+    for (class_type, field), file in zip(_FOLDERS, klein.files, strict=False):
+        choices = _choices(info.get(class_type, {}), field)
+        if class_type in info and file.name not in choices:
+            return _missing_choice(class_type, field, file.name, choices, class_type, info)
+    return None
+
+
 def device_problem(klein: Klein, system: Mapping[str, Any]) -> FilmProblem | None:
     """What the server's device can't do with this model: Apple's MPS loads no fp8."""
     devices = system.get("devices", [])

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from film_pipeline.backends.comfy_check import ObjectInfo, check_graph, validation_problem
+from film_pipeline.backends.comfy_check import ObjectInfo, check_graph, files_lacking, validation_problem
 from film_pipeline.backends.comfy_graphs import Graph, classes_of, upload_name
 from film_pipeline.backends.comfy_history import ABSENT, Standing, in_history, in_queue
 from film_pipeline.backends.comfy_socket import Heard, Listener
 from film_pipeline.backends.credentials import Order, Secret
 from film_pipeline.backends.downloads import save_picture
+from film_pipeline.backends.klein import Klein
 from film_pipeline.backends.wire import Broken, Reply, Unreached, Wire
 from film_pipeline.core.generating import Guide, News, Progress, SubmitFailed, SubmitUncertain
 from film_pipeline.core.problems import FilmProblem
@@ -77,12 +78,12 @@ class ComfyClient:
         running = [job for job, standing in standings.items() if standing.state is Progress.RUNNING]
         return running, [job for job in standings if job not in running]
 
-    async def info(self, graph: Graph) -> ObjectInfo:
-        """What the server says of the graph's node classes; asked again after ten minutes."""
+    async def info(self, classes: Sequence[str]) -> ObjectInfo:
+        """What the server says of node classes; asked again after ten minutes."""
         asked_at, known = self._info
         if time.monotonic() - asked_at > _INFO_LASTS_S:
             asked_at, known = time.monotonic(), {}
-        missing = [name for name in classes_of(graph) if name not in known]
+        missing = [name for name in classes if name not in known]
         replies = await asyncio.gather(
             *(self._wire.get(f"/object_info/{quote(name)}", self._secret()) for name in missing)
         )
@@ -94,11 +95,18 @@ class ComfyClient:
     async def check(self, graph: Graph, shot: str = "") -> None:
         """Raises FilmProblem where the server can't work the graph off."""
         try:
-            check_graph(graph, await self.info(graph), shot)
+            check_graph(graph, await self.info(classes_of(graph)), shot)
         except FilmProblem:
             # Its maker mends it now: what was missing must not be remembered for ten minutes.
             self._info = (0.0, {})
             raise
+
+    async def lacks(self, klein: Klein) -> FilmProblem | None:
+        """What of a model's files is not there."""
+        problem = files_lacking(klein, await self.info(("UNETLoader", "CLIPLoader", "VAELoader")))
+        if problem is not None:
+            self._info = (0.0, {})
+        return problem
 
     async def upload(self, guides: Sequence[Guide]) -> None:
         """Bring references there, each under the name of its content, unless it is there. Raises FilmProblem."""
@@ -296,12 +304,15 @@ class ComfyClient:
 
     async def news(self, jobs: Sequence[str], timeout_s: float) -> list[News]:
         """News of these jobs, as soon as there is any; how one ended is told each time it is asked about."""
+        if not jobs:
+            await asyncio.sleep(timeout_s)
+            return []
         self._listener.open()
         deadline = time.monotonic() + timeout_s
         while True:
             self._listener.bell.clear()
             found = await self._ask_about(self._due(jobs)) + self._overheard(jobs)
-            if found or time.monotonic() >= deadline or not jobs:
+            if found or time.monotonic() >= deadline:
                 return found
             pause = min(self._next_question(jobs), deadline - time.monotonic())
             try:
@@ -439,8 +450,10 @@ class ComfyClient:
         return sum(standing.seconds or 0.0 for standing in standings)
 
     async def close(self) -> None:
+        """Let go of everything that belongs to this event loop; another one may go on with the client."""
         await self._listener.close()
         await self._wire.close()
+        self._posting.clear()
 
 
 class NotRunning(Broken):

@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from film_pipeline.backends.credentials import Secret, bearer_headers
+from film_pipeline.core.problems import FilmProblem
 
 _PREVIEW, _PREVIEW_WITH_METADATA = 1, 4
 _LARGEST = 64 * 2**20
@@ -62,6 +63,7 @@ class Listener:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         self.connected = False
+        self.bell = asyncio.Event()
 
     async def _listen(self) -> None:
         failures = 0
@@ -69,7 +71,7 @@ class Listener:
             try:
                 await self._hear_until_it_drops()
                 failures = 0
-            except (OSError, WebSocketException, TimeoutError, ValueError):
+            except (OSError, WebSocketException, TimeoutError, ValueError, FilmProblem):
                 # The client asks by itself while nobody is heard, and says so when asking fails too.
                 failures += 1
             self.connected = False

@@ -67,9 +67,9 @@ class LocalKlein:
         try:
             self._system = await self._client.system()
             running, waiting = await self._client.waiting()
+            problem = device_problem(self._klein, self._system) or await self._client.lacks(self._klein)
         except (Unreached, Broken) as error:
             return Health(False, 0, why=f"ComfyUI at {self._client.url} is away: {error}")
-        problem = device_problem(self._klein, self._system)
         if problem:
             return Health(False, 0, len(waiting), why=str(problem))
         in_hand = len(running) + len(waiting)

@@ -94,7 +94,10 @@ class PodClient:
         pods = answer.get("pods")
         if not isinstance(pods, list):
             raise _odd("its list of pods is none")
-        return [pod for pod in map(pod_of, pods) if pod.status != "TERMINATED"]
+        try:
+            return [pod for pod in map(pod_of, pods) if pod.status != "TERMINATED"]
+        except Broken as error:
+            raise _odd(str(error)) from error
 
     async def catalog(self, cloud: str) -> dict[str, Gpu]:
         answer = await self._asked("/catalog/gpus", {"include": "AVAILABILITY", "product": "POD", "cloud": cloud})

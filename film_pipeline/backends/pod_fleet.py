@@ -1,7 +1,10 @@
 """The pods that one backend has rented: found, started, waited for and ended."""
 
 import asyncio
+import contextlib
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -60,6 +63,8 @@ class Fleet:
         self.looked = False
         self._looked_at = -1e9
         self._rented: dict[str, Rented] = {}
+        self._boot_times: deque[float] = deque(maxlen=16)
+        self._leftovers: set[str] = set()
         self._boots: dict[str, asyncio.Task[None]] = {}
         self._deciding = asyncio.Lock()
         self._room = asyncio.Event()
@@ -106,14 +111,18 @@ class Fleet:
 
     def _see(self, pod: Pod) -> None:
         rented = self._rented.get(pod.id)
-        if rented is not None:
+        job = job_of(pod, self._production, self._backend)
+        if job is None:
+            return
+        if pod.gone:
+            # It works no more and its disk still costs.
+            self._leftovers.add(pod.id)
+        if rented is None and not pod.gone:
+            self._take(pod, job, taken_over=True)
+        elif rented is not None and rented.living:
             rented.pod = replace(pod, usd_per_hour=pod.usd_per_hour or rented.pod.usd_per_hour)
             if pod.gone:
                 self._over(rented, f"its state at RunPod is {pod.status}")
-            return
-        job = job_of(pod, self._production, self._backend)
-        if job is not None and not pod.gone:
-            self._take(pod, job, taken_over=True)
 
     def _take(self, pod: Pod, ticket: str, taken_over: bool) -> Rented:
         known = self._rented.get(pod.id)
@@ -193,6 +202,8 @@ class Fleet:
                 if rented.taken_over:
                     rented.busy_s = await rented.client.worked_s()
                 rented.became_ready()
+                if not rented.taken_over:
+                    self._boot_times.append(rented.boot_s)
                 self._room.set()
                 return
             except (Denied, FilmProblem) as error:
@@ -308,6 +319,14 @@ class Fleet:
         gpu = max(allowed, key=lambda each: allowed[each])
         return allowed[gpu], f"at most {written(allowed[gpu])} an hour for a {gpu}"
 
+    def boot_time(self) -> tuple[Decimal, str]:
+        """Seconds that a pod boots, and where the figure is from: never less than may have to be paid."""
+        if self._boot_times:
+            return Decimal(str(round(statistics.median(self._boot_times), 1))), "as measured"
+        if self._plan.boot_s is not None:
+            return self._plan.boot_s, "as production.yaml says"
+        return Decimal(self._plan.boot_timeout_s), "at most"
+
     def _price(self, gpu: str) -> Decimal | None:
         return self._catalog[gpu].price(self._plan.cloud) if gpu in self._catalog else None
 
@@ -349,7 +368,13 @@ class Fleet:
         return bool(running or waiting)
 
     async def end_useless(self) -> None:
-        """End pods that were ready and have not answered for minutes, and those that could not be ended before."""
+        """End pods that were ready and have not answered for minutes, those that have stopped, and those that could not
+        be ended before. What RunPod does not end now is tried again.
+        """
+        for pod_id in sorted(self._leftovers):
+            with contextlib.suppress(FilmProblem):
+                await self.client.terminate(pod_id)
+                self._leftovers.discard(pod_id)
         for rented in self.living():
             silent = rented.client.silent_since
             if rented.ready and silent is not None and time.monotonic() - silent > self._around.unreachable_s:
@@ -367,3 +392,8 @@ class Fleet:
         await asyncio.gather(*self._boots.values(), return_exceptions=True)
         await asyncio.gather(*(rented.client.close() for rented in self._rented.values()))
         await self.client.close()
+        # Another event loop may go on: it takes over what is there, as another process would.
+        self._rented = {pod: rented for pod, rented in self._rented.items() if not rented.living}
+        self._boots.clear()
+        self.looked, self._looked_at = False, -1e9
+        self._deciding, self._room = asyncio.Lock(), asyncio.Event()

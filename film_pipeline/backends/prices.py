@@ -2,7 +2,6 @@
 
 import statistics
 from collections import defaultdict, deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 
@@ -10,16 +9,6 @@ from film_pipeline.core.generating import Purpose
 from film_pipeline.core.generation import Quote
 from film_pipeline.core.money import usd, written
 
-SERVERLESS_USD_PER_SECOND: Mapping[str, Decimal] = {
-    "L4": Decimal("0.00019"),
-    "A5000": Decimal("0.00019"),
-    "4090": Decimal("0.00031"),
-    "A6000": Decimal("0.00034"),
-    "L40S": Decimal("0.00053"),
-    "A100": Decimal("0.00076"),
-    "H100": Decimal("0.00116"),
-}
-"""RunPod's flex workers in August 2026, for people who write production.yaml: an endpoint does not tell its GPU."""
 _KEPT = 32
 _HOUR_S = 3600
 _MEGAPIXEL = 1_000_000
@@ -53,12 +42,15 @@ class Pace:
 
 @dataclass(frozen=True)
 class Hire:
-    """What rented time costs. usd_per_hour: None while it is not known. boot_s: paid once before the first frame."""
+    """What rented time costs. usd_per_hour: None while it is not known.
+
+    overhead_s: seconds in all in which machines boot and idle, as far as they are known. overhead_said: in words.
+    """
 
     usd_per_hour: Decimal | None
     said: str
-    boot_s: Decimal | None = None
-    machines: int = 1
+    overhead_s: Decimal = Decimal(0)
+    overhead_said: str = ""
 
 
 def charge(seconds: float | Decimal, usd_per_hour: Decimal | None) -> Decimal | None:
@@ -70,7 +62,7 @@ def charge(seconds: float | Decimal, usd_per_hour: Decimal | None) -> Decimal | 
 
 
 def hired_quote(backend: str, frames: int, hire: Hire, seconds: tuple[Decimal, str] | None, licence: str) -> Quote:
-    """Frames on time that is paid by the hour, booting included as far as it is known."""
+    """Frames on time that is paid by the hour, booting and idling included as far as they are known."""
     if hire.usd_per_hour is None:
         return Quote(backend, frames, None, _said(f"price unknown: {hire.said}", licence))
     if seconds is None:
@@ -81,13 +73,9 @@ def hired_quote(backend: str, frames: int, hire: Hire, seconds: tuple[Decimal, s
             _said(f"{hire.said}; how long a frame takes is unknown until one was rendered", licence),
         )
     each, how = seconds
-    total = each * frames + (hire.boot_s or 0) * hire.machines
-    boot = (
-        f"{hire.boot_s.normalize():f} s to boot"
-        if hire.boot_s is not None
-        else "booting comes on top, its time unknown"
-    )
-    return Quote(backend, frames, charge(total, hire.usd_per_hour), _said(f"{hire.said}, {how}, {boot}", licence))
+    cost = charge(each * frames + hire.overhead_s, hire.usd_per_hour)
+    said = ", ".join(part for part in (hire.said, how, hire.overhead_said) if part)
+    return Quote(backend, frames, cost, _said(said, licence))
 
 
 def per_image_quote(backend: str, frames: int, usd_per_image: Decimal | None, licence: str) -> Quote:

@@ -73,10 +73,15 @@ class RunpodPods:
         return klein_recipe(work, self._klein)
 
     def quote(self, frames: int, size: tuple[int, int], purpose: Purpose = "frame") -> Quote:
-        """By the dearest of the GPUs that production.yaml lets it take. Prices are known once `health` was asked."""
+        """By the dearest of the GPUs that production.yaml lets it take, each pod booted and idle once.
+
+        Prices are known once `health` was asked.
+        """
         price, said = self._fleet.dearest()
-        machines = min(self._plan.max_workers, -(-frames // self._plan.queue_depth)) if frames else 0
-        hire = Hire(price, said, self._plan.boot_s, machines)
+        pods = min(self._plan.max_workers, -(-frames // self._plan.queue_depth)) if frames else 0
+        boot, how = self._fleet.boot_time()
+        overhead = f"{pods} x {boot:.0f} s to boot ({how}) and {self._plan.idle_s} s idle"
+        hire = Hire(price, said, pods * (boot + self._plan.idle_s), overhead)
         return hired_quote(self.name, frames, hire, self.pace.seconds(size, purpose), licence_said(self._klein.model))
 
     def software(self) -> str:

@@ -8,7 +8,6 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -118,12 +117,13 @@ class Serverless:
         )
 
     def quote(self, frames: int, size: tuple[int, int], purpose: Purpose = "frame") -> Quote:
-        licence, second = licence_said(self.model(purpose)), self._plan.usd_per_second
+        licence, second = licence_said(self.model(purpose)), self._plan.price_per_second
         if second is None:
             return per_image_quote(self.name, frames, self._plan.usd_per_image, licence)
-        said = f"{second.normalize():f} USD a second, a worker's start and idling come on top"
-        seconds = self.pace.seconds(size, purpose)
-        return hired_quote(self.name, frames, Hire(second * _HOUR_S, said, Decimal(0)), seconds, licence)
+        known = "" if self._plan.usd_per_second is not None else f" for a {self._plan.gpu} as of August 2026"
+        said = f"{second.normalize():f} USD a second{known}"
+        hire = Hire(second * _HOUR_S, said, overhead_said="a worker's start and idling come on top, which nobody tells")
+        return hired_quote(self.name, frames, hire, self.pace.seconds(size, purpose), licence)
 
     def software(self) -> str:
         kind = "worker-comfyui" if self._plan.worker == "worker-comfyui" else "endpoint"

@@ -127,8 +127,9 @@ class Results:
         said = cost_in(output)
         if said is not None:
             return said, False
-        if self._plan.usd_per_second is not None and worked is not None:
-            return usd(self._plan.usd_per_second * Decimal(str(worked))), True
+        a_second = self._plan.price_per_second
+        if a_second is not None and worked is not None:
+            return usd(a_second * Decimal(str(worked))), True
         if self._plan.usd_per_image is not None:
             return (usd(self._plan.usd_per_image) if state is Progress.DONE else Decimal("0")), True
         return None, False

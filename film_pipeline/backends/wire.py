@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,6 +15,8 @@ import httpx
 
 from film_pipeline.backends.credentials import Secret, bearer_headers, scrubbed
 
+# Each poll would be a line in every run's log, and addresses that are signed for us with it.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 _GATEWAY = frozenset({502, 503, 504, *range(520, 531)})
 _SAID = 600
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -13,6 +13,16 @@ Precision = Literal["fp8", "bf16"]
 BackendName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=40)]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Price = Annotated[Decimal, Field(ge=0, le=10_000)]
+SERVERLESS_USD_PER_SECOND: dict[str, Decimal] = {
+    "L4": Decimal("0.00019"),
+    "A5000": Decimal("0.00019"),
+    "4090": Decimal("0.00031"),
+    "A6000": Decimal("0.00034"),
+    "L40S": Decimal("0.00053"),
+    "A100": Decimal("0.00076"),
+    "H100": Decimal("0.00116"),
+}
+"""RunPod's flex workers, August 2026."""
 _ALL: tuple[Purpose, ...] = ("frame", "hero", "look pass")
 
 
@@ -106,6 +116,7 @@ class ServerlessPlan(_Plan):
     precision: Precision | None = None
     usd_per_second: Price | None = Field(default=None, description="of a worker, start and idle included")
     usd_per_image: Price | None = None
+    gpu: str = Field(default="", description="of its workers: the price a second that is known of it, if none is given")
     max_workers: int = Field(default=3, ge=1, le=500)
     execution_timeout_s: int = Field(default=600, ge=6, le=86_400)
     ttl_s: int = Field(default=3600, ge=60, le=604_800, description="after that RunPod forgets the job, done or not")
@@ -129,9 +140,20 @@ class ServerlessPlan(_Plan):
             raise ValueError("worker-comfyui is paid by the second: say usd_per_second")
         if self.worker == "worker-comfyui" and self.reference_url:
             raise ValueError("worker-comfyui takes its references in the order itself: leave reference_url out")
+        if self.gpu and self.gpu not in SERVERLESS_USD_PER_SECOND:
+            raise ValueError(
+                f"no price is known of a {self.gpu}: {', '.join(SERVERLESS_USD_PER_SECOND)}, or usd_per_second"
+            )
         if self.ttl_s <= self.execution_timeout_s:
             raise ValueError("ttl_s must be longer than execution_timeout_s, or paid frames are forgotten")
         return self
+
+    @property
+    def price_per_second(self) -> Decimal | None:
+        """As given, else as known of the GPU; None where neither is."""
+        if self.usd_per_second is not None or self.usd_per_image is not None:
+            return self.usd_per_second
+        return SERVERLESS_USD_PER_SECOND.get(self.gpu)
 
 
 BackendPlan = Annotated[LocalKleinPlan | PodsPlan | ServerlessPlan, Field(discriminator="kind")]

@@ -8,6 +8,7 @@ from backend_makers import KEY, a_guide, a_job, a_ticket, a_work
 from comfy_stage import Stage, on_a_stage
 from comfy_stand_in import ComfyStandIn, a_png
 
+from film_pipeline.backends.klein import klein
 from film_pipeline.core.generating import Health, Progress, SubmitFailed
 from film_pipeline.core.problems import FilmProblem
 
@@ -300,3 +301,24 @@ def test_a_backend_can_be_used_by_one_event_loop_after_another(tmp_path: Path) -
 
         servers.run(ask())
         servers.run(server.__aexit__())
+
+
+def test_health_says_which_model_is_missing(tmp_path: Path) -> None:
+    async def test(stage: Stage) -> None:
+        stage.server.nodes["VAELoader"]["input"]["required"]["vae_name"] = [[], {}]
+        health = await stage.backend.health()
+        assert not health.ready and "lacks the model flux2-vae.safetensors" in health.why
+        assert "models/vae" in health.why
+        stage.server.nodes["VAELoader"]["input"]["required"]["vae_name"] = [["flux2-vae.safetensors"], {}]
+        assert (await stage.backend.health()).ready
+
+    on_a_stage(tmp_path, test)
+
+
+def test_health_says_that_apple_needs_other_files(tmp_path: Path) -> None:
+    async def test(stage: Stage) -> None:
+        stage.backend._klein = klein("klein-4b", "fp8")
+        health = await stage.backend.health()
+        assert not health.ready and "precision: bf16" in health.why
+
+    on_a_stage(tmp_path, test, device="mps")

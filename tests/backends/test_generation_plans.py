@@ -154,9 +154,7 @@ def test_what_is_unknown_is_never_nothing() -> None:
     seconds = (Decimal(10), "10 s a frame")
     assert hired_quote("pods", 3, Hire(None, "?"), seconds, "").cost_usd is None
     assert hired_quote("pods", 3, Hire(Decimal("0.36"), "0.36"), None, "").cost_usd is None
-    assert hired_quote("pods", 3, Hire(Decimal("0.36"), "0.36", Decimal(70), 2), seconds, "").cost_usd == Decimal(
-        "0.017"
-    )
+    assert hired_quote("pods", 3, Hire(Decimal("0.36"), "0.36", Decimal(140)), seconds, "").cost_usd == Decimal("0.017")
     assert per_image_quote("edits", 3, None, "").cost_usd is None
     assert per_image_quote("edits", 3, Decimal("0.02"), "").cost_usd == Decimal("0.06")
     assert free_quote("at-home", 3, "").cost_usd == 0

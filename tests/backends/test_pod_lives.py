@@ -291,20 +291,36 @@ def test_a_quote_is_unknown_until_the_catalog_and_a_frame_have_told(tmp_path: Pa
         assert quote.cost_usd is None and "how long a frame takes is unknown" in quote.said
         rig.backend.pace.measured(9.0, (1000, 1000))
         quote = rig.backend.quote(10, (1000, 1000))
-        assert quote.cost_usd == Decimal("0.0215") and "0.86 USD an hour for a NVIDIA L40S" in quote.said
-        assert "booting comes on top" in quote.said
+        # 10 frames of 9 s on 2 pods, which boot for 30 s at most: 150 s of 0.86 USD an hour.
+        assert quote.cost_usd == Decimal("0.035834") and "0.86 USD an hour for a NVIDIA L40S" in quote.said
+        assert "2 x 30 s to boot (at most) and 0 s idle" in quote.said
 
     on_a_rig(tmp_path, test)
+
+
+def test_a_measured_boot_counts_more_than_a_guess(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await rig.submit()
+        assert "(as measured)" in rig.backend.quote(1, (1280, 720)).said
+
+    on_a_rig(tmp_path, test, seconds_per_frame=12)
 
 
 def test_booting_is_part_of_a_quote_where_it_is_known(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         await rig.backend.health()
         quote = rig.backend.quote(10, (1280, 720))
-        assert quote.cost_usd == Decimal("0.069") and "120 s to boot" in quote.said
+        # 120 s of frames, and 2 pods that each boot for 120 s and idle for 60 s: 480 s of 0.69 USD an hour.
+        assert quote.cost_usd == Decimal("0.092") and "120 s to boot (as production.yaml says)" in quote.said
 
     on_a_rig(
-        tmp_path, test, seconds_per_frame=12, boot_s=120, gpus=["NVIDIA GeForce RTX 4090"], max_usd_per_hour="0.70"
+        tmp_path,
+        test,
+        seconds_per_frame=12,
+        boot_s=120,
+        idle_s=60,
+        gpus=["NVIDIA GeForce RTX 4090"],
+        max_usd_per_hour="0.70",
     )
 
 
@@ -344,5 +360,30 @@ def test_a_ticket_of_another_backend_rents_nothing(tmp_path: Path) -> None:
         with pytest.raises(GateLocked):
             await rig.backend.submit(rig.gate, ticket, a_work())
         assert rig.runpod.asked == []
+
+    on_a_rig(tmp_path, test)
+
+
+def test_a_pod_that_stopped_is_ended_because_its_disk_still_costs(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        provider_id = await rig.submit()
+        pod = provider_id.partition("/")[0]
+        rig.runpod.pods[pod]["status"] = "EXITED"
+        rig.runpod.faults["/action"] = [500]
+        await rig.until(provider_id, Progress.GONE)
+        async with asyncio.timeout(3):
+            while rig.runpod.pods:
+                await rig.backend.health()
+
+    on_a_rig(tmp_path, test)
+
+
+def test_a_closed_backend_can_be_used_again(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        provider_id = await rig.submit()
+        await rig.backend.close()
+        await rig.finish(provider_id)
+        await rig.until(provider_id, Progress.DONE)
+        assert (await rig.submit()).partition("/")[0] == provider_id.partition("/")[0]
 
     on_a_rig(tmp_path, test)

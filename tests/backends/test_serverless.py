@@ -470,3 +470,11 @@ def test_quotes_are_by_the_image_by_the_second_or_unknown(tmp_path: Path) -> Non
     at_the_counter(tmp_path, by_second)
     at_the_counter(tmp_path, by_image, EDIT)
     at_the_counter(tmp_path, unknown, EDIT, usd_per_image=None)
+
+
+def test_the_price_of_an_endpoint_may_be_known_from_its_gpu(tmp_path: Path) -> None:
+    async def test(counter: Counter) -> None:
+        quote = counter.backend.quote(10, (1000, 1000))
+        assert quote.cost_usd == Decimal("0.0053") and "for a L40S as of August 2026" in quote.said
+
+    at_the_counter(tmp_path, test, usd_per_second=None, gpu="L40S", seconds_per_frame=1)
