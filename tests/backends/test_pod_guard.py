@@ -1,5 +1,6 @@
 """The guard that runs in a pod: as a process, as RunPod would start it, in front of a ComfyUI and against a RunPod."""
 
+import asyncio
 import contextlib
 import http.client
 import http.server
@@ -17,11 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backend_makers import OpenGate, a_guide, a_production, a_ticket, a_work, an_approval
+from comfy_stand_in import ComfyStandIn, a_png
 from runpod_stand_in import free_port
 from websockets.sync.client import connect
 
 from film_pipeline.backends import pod_guard
+from film_pipeline.backends.credentials import Credentials
+from film_pipeline.backends.local_klein import LocalKlein
 from film_pipeline.backends.pod_start import START_COMMAND, guard_text
+from film_pipeline.core.generating import Progress
 
 TOKEN = "t" * 64
 COMFYUI = """
@@ -89,10 +95,12 @@ class Runpod:
 class GuardProcess:
     """A guard that was started the way a pod starts it."""
 
-    def __init__(self, folder: Path, runpod: Runpod, silent_s: float = 30, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, runpod: Runpod, silent_s: float = 30, comfyui_port: int = 0, **environment: str
+    ) -> None:
         script = folder / "comfyui.py"
         script.write_text(COMFYUI)
-        self.port, comfyui_port = free_port(), free_port()
+        self.port, comfyui_port = free_port(), comfyui_port or free_port()
         command = START_COMMAND.replace("8188", str(self.port)).replace("8190", str(comfyui_port))
         self.process = subprocess.Popen(
             [sys.executable, *shlex.split(command)[1:], "--host", "127.0.0.1"],
@@ -350,3 +358,33 @@ def test_a_stopped_container_takes_comfyui_with_it_and_wishes_nothing(tmp_path: 
     assert runpod.wishes == []
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_frame_is_made_through_the_guard_from_its_references_to_its_picture(tmp_path: Path, runpod: Runpod) -> None:
+    production = a_production({"local-klein": {"kind": "local-klein", "model": "klein-4b"}})
+    credentials = Credentials({"COMFYUI_TOKEN": TOKEN}, production, tmp_path)
+    gate = OpenGate(an_approval(["local-klein"]))
+
+    async def whole() -> bytes:
+        async with ComfyStandIn() as comfy:
+            guard = GuardProcess(tmp_path, runpod, comfyui_port=comfy.port, FILM_POD_START="sleep 60")
+            url, plan = f"http://127.0.0.1:{guard.port}", production.generation["local-klein"]
+            backend = LocalKlein("local-klein", plan, credentials, url, poll_s=0.5)  # type: ignore[arg-type]
+            try:
+                async with asyncio.timeout(10):
+                    while not (await backend.health()).ready:
+                        await asyncio.sleep(0.05)
+                    job = await backend.submit(gate, a_ticket("local-klein"), a_work([a_guide(tmp_path, "plate")]))
+                    while not comfy.sockets:
+                        await asyncio.sleep(0.05)
+                    await comfy.finish(job, a_png((640, 352), 33))
+                    while not any(news.state is Progress.DONE for news in await backend.news([job], 5)):
+                        continue
+                    fetched = await backend.fetch(job, tmp_path / "home")
+            finally:
+                await backend.close()
+                guard.close()
+            assert len(comfy.uploads) == 1 and set(comfy.authorizations) == {""}
+            return fetched.path.read_bytes()
+
+    assert asyncio.run(whole()) == a_png((640, 352), 33)
