@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 from backend_makers import KEY, CountedEnvironment, a_production
+from pydantic import BaseModel
 
+from film_pipeline.backends.credentials import FILE_VARIABLE, RUNPOD_ORDER, RUNPOD_WATCH
+from film_pipeline.backends.klein import all_kleins
 from film_pipeline.backends.prices import Hire, Pace, charge, free_quote, hired_quote, per_image_quote
-from film_pipeline.backends.registry import backends_of
+from film_pipeline.backends.registry import ENDPOINTS_VARIABLE, PROXY_VARIABLE, REST_VARIABLE, backends_of
 from film_pipeline.core.files import read_yaml
+from film_pipeline.core.generators import EndpointFields, LocalKleinPlan, PodsPlan, ServerlessPlan
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.production import Production
 
@@ -158,3 +162,33 @@ def test_what_is_unknown_is_never_nothing() -> None:
     assert per_image_quote("edits", 3, None, "").cost_usd is None
     assert per_image_quote("edits", 3, Decimal("0.02"), "").cost_usd == Decimal("0.06")
     assert free_quote("at-home", 3, "").cost_usd == 0
+
+
+@pytest.mark.parametrize(
+    ("plan", "page"),
+    [(LocalKleinPlan, "local-klein"), (PodsPlan, "runpod-pods"), (ServerlessPlan, "runpod-serverless")],
+)
+def test_every_setting_of_a_backend_stands_in_its_page(plan: type[BaseModel], page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "backends" / f"{page}.md").read_text()
+    settings = [*plan.model_fields, *(EndpointFields.model_fields if plan is ServerlessPlan else ())]
+    assert [name for name in settings if f"`{name}`" not in text] == []
+    variables = {
+        "local-klein": ["COMFYUI_URL", "COMFYUI_TOKEN"],
+        "runpod-pods": [RUNPOD_ORDER, RUNPOD_WATCH, FILE_VARIABLE, REST_VARIABLE, PROXY_VARIABLE],
+        "runpod-serverless": [RUNPOD_ORDER, RUNPOD_WATCH, ENDPOINTS_VARIABLE],
+    }
+    assert [name for name in variables[page] if name not in text] == []
+
+
+def test_the_examples_of_the_pages_are_good(tmp_path: Path) -> None:
+    for page in ("local-klein", "runpod-pods", "runpod-serverless"):
+        text = (Path(__file__).parents[2] / "docs" / "backends" / f"{page}.md").read_text()
+        example = text.partition("```yaml\n")[2].partition("```")[0]
+        production = read(tmp_path, f"name: the-bridge\ntitle: The Bridge\n{example}")
+        assert list(backends_of(production, tmp_path, {})) == [name for name in production.backends if name != "cycles"]
+
+
+def test_the_files_of_every_model_stand_in_the_page() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "backends" / "local-klein.md").read_text()
+    names = {file.name.removesuffix(".safetensors") for each in all_kleins() for file in each.files}
+    assert [name for name in sorted(names) if f"`{name}`" not in text] == []
