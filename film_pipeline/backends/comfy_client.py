@@ -449,6 +449,10 @@ class ComfyClient:
         standings = [in_history(entry) for entry in history.values() if isinstance(entry, Mapping)]
         return sum(standing.seconds or 0.0 for standing in standings)
 
+    async def rest(self) -> None:
+        """Close the socket until there is something to follow again: its pings alone would keep a pod awake."""
+        await self._listener.close()
+
     async def close(self) -> None:
         """Let go of everything that belongs to this event loop; another one may go on with the client."""
         await self._listener.close()

@@ -49,10 +49,14 @@ class Rented:
     def load(self) -> int:
         return len(self.placing | self.in_hand)
 
+    @property
+    def busy(self) -> bool:
+        """Whether it has something to do, or a picture that is not home yet."""
+        return bool(self.placing or self.in_hand or self.to_fetch)
+
     def idle_for(self, seconds: float) -> bool:
-        """Whether it is ready and has had nothing to do, and nothing to be fetched, for so long."""
-        busy = self.placing or self.in_hand or self.to_fetch
-        return self.ready and not busy and time.monotonic() - self.idle_since >= seconds
+        """Whether it is ready and has not been busy for so long."""
+        return self.ready and not self.busy and time.monotonic() - self.idle_since >= seconds
 
     @property
     def rented_s(self) -> float:

@@ -94,6 +94,7 @@ class RunpodPods:
         try:
             await self._fleet.look()
             await self._fleet.end_useless()
+            await self._fleet.end_idle()
             await self._fleet.refresh_prices()
         except FilmProblem as error:
             return Health(False, 0, why=str(error))
@@ -205,7 +206,13 @@ class RunpodPods:
                 raise answer
             if not isinstance(answer, BaseException):
                 found += [self._charged(rented, news) for news in answer]
+                await self._rest_if_idle(rented)
         return found
+
+    async def _rest_if_idle(self, rented: Rented) -> None:
+        """A pod that we forget must hear nothing, so that it ends itself."""
+        if not rented.busy:
+            await rented.client.rest()
 
     def _charged(self, rented: Rented, news: News) -> News:
         rented.note(news.provider_id, news)
@@ -227,6 +234,7 @@ class RunpodPods:
             raise FilmProblem(f"{_LOST}, and its picture with it", "have the frame ordered again")
         path, standing = await rented.client.picture(_job(provider_id), into)
         rented.fetched(_job(provider_id))
+        await self._rest_if_idle(rented)
         detail = {"software": self.software(), "pod": rented.pod.id, "gpu": rented.pod.gpu}
         return Fetched(path, standing.seconds, rented.price_of(standing.seconds), estimated=True, detail=detail)
 

@@ -284,4 +284,4 @@ class Landlord(Protocol):
         """
 
     async def end_idle(self) -> list[WorkerReport]:
-        """End the machines that have had nothing to do for as long as production.yaml allows."""
+        """End the machines that have had nothing to do for as long as production.yaml allows. `health` does so too."""

@@ -61,7 +61,7 @@ async def leave(request):
 app = web.Application(client_max_size=2**26)
 app.add_routes([web.get("/about", about), web.post("/echo", echo), web.get("/forget", forget), web.get("/ws", talk),
                 web.get("/leave", leave)])
-web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]), print=None, handle_signals=False)
 """
 
 

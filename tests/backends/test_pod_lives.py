@@ -387,3 +387,38 @@ def test_a_closed_backend_can_be_used_again(tmp_path: Path) -> None:
         assert (await rig.submit()).partition("/")[0] == provider_id.partition("/")[0]
 
     on_a_rig(tmp_path, test)
+
+
+def test_an_idle_pod_hears_nothing_of_us_so_that_it_would_end_itself(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        provider_id = await rig.submit()
+        comfy = rig.runpod.comfy[provider_id.partition("/")[0]]
+        async with asyncio.timeout(3):
+            while not any(not socket.closed for socket in comfy.sockets.values()):
+                await asyncio.sleep(0.02)
+        await rig.finish(provider_id)
+        await rig.until(provider_id, Progress.DONE)
+        await rig.backend.fetch(provider_id, tmp_path / "home")
+        async with asyncio.timeout(3):
+            while any(not socket.closed for socket in comfy.sockets.values()):
+                await asyncio.sleep(0.02)
+        asked = len(comfy.authorizations)
+        await rig.backend.health()
+        assert len(comfy.authorizations) == asked and rig.runpod.pods
+        assert (await rig.submit()).partition("/")[0] == provider_id.partition("/")[0]
+
+    on_a_rig(tmp_path, test, idle_s=60)
+
+
+def test_asking_for_health_ends_idle_pods(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        provider_id = await rig.submit()
+        await rig.finish(provider_id)
+        await rig.until(provider_id, Progress.DONE)
+        await rig.backend.health()
+        assert rig.runpod.pods
+        await rig.backend.fetch(provider_id, tmp_path / "home")
+        await rig.backend.health()
+        assert rig.runpod.pods == {}
+
+    on_a_rig(tmp_path, test)
