@@ -4,7 +4,7 @@ The free renderer of core/generation.py is called and waited for; these backends
 order needs a ticket of the ledger, whether it costs money or only a licence.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol
 
 from film_pipeline.core.gate import Covered, Gate, Ticket, Work
 from film_pipeline.core.generation import Quote
+from film_pipeline.core.generators import Purpose as Purpose
 from film_pipeline.core.recipe import Recipe
 
-Purpose = Literal["frame", "hero", "look pass"]
 GuideRole = Literal["plate", "pose", "depth", "normal", "character", "set", "look", "frame"]
 
 
@@ -113,6 +113,8 @@ class News:
     error: str = ""
     retryable: bool = False
     charged_usd: Decimal | None = None
+    estimated: bool = False
+    """Whether the charge is our own reckoning and not the provider's word."""
     seconds: float | None = None
     worker: str = ""
     preview: bytes = b""
@@ -141,6 +143,68 @@ class Health:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Fit:
+    """How a picture that was made in the sizes a model can is brought to the size that was asked for.
+
+    It is scaled (Lanczos) until it covers, then cropped to its middle. All in pixels, (width, height).
+    """
+
+    rendered: tuple[int, int]
+    delivered: tuple[int, int]
+
+    @property
+    def scaled(self) -> tuple[int, int]:
+        """The least size of the rendered picture's own shape that covers the delivered one."""
+        (wide, high), (width, height) = self.rendered, self.delivered
+        if width * high >= height * wide:
+            return width, -(-high * width // wide)
+        return -(-wide * height // high), height
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """Where the delivered picture begins in the scaled one: left, top."""
+        wide, high = self.scaled
+        return (wide - self.delivered[0]) // 2, (high - self.delivered[1]) // 2
+
+    def as_recipe(self) -> dict[str, Any]:
+        return {
+            "rendered": list(self.rendered),
+            "delivered": list(self.delivered),
+            "how": "as rendered"
+            if self.rendered == self.delivered
+            else "scaled by Lanczos until it covers, cropped to its middle",
+        }
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """A rented machine and what it has cost so far. The figures only grow, so the last report replaces those before.
+
+    worker: the provider's id. ticket: the job that it was started for. job: what it works on now.
+    boot_s: from the rent's beginning until it took work; idle_s: ready and waiting. cost_usd: all of it, work included;
+    work is also charged to the jobs themselves, so what remains to be settled is `overhead_usd`.
+    """
+
+    worker: str
+    backend: str
+    name: str
+    ticket: str
+    state: Literal["booting", "ready", "unreachable", "ended"]
+    model: str = ""
+    gpu: str = ""
+    usd_per_hour: Decimal | None = None
+    rented_at: str = ""
+    boot_s: float = 0.0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    cost_usd: Decimal | None = None
+    overhead_usd: Decimal | None = None
+    job: str = ""
+    queued: int = 0
+    why: str = ""
+
+
 class SubmitFailed(Exception):
     """The order was not accepted, and surely costs nothing. retry_after_s: 0 where it makes no sense to try again."""
 
@@ -163,6 +227,7 @@ class GeneratingBackend(Protocol):
     name: str
     provider: str
     paid: bool
+    purposes: frozenset[Purpose]
 
     def model(self, purpose: Purpose) -> Model:
         """What it would make such a picture with."""
@@ -203,3 +268,20 @@ class GeneratingBackend(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Orders go on at the provider."""
+
+
+class Landlord(Protocol):
+    """What a backend that rents machines can also do. None of it needs the gate: it only ends what costs money."""
+
+    async def workers(self) -> list[WorkerReport]:
+        """Every machine of this backend, those that ended in this process too. Raises FilmProblem if it can't tell."""
+
+    async def sweep(self, known: Collection[str]) -> list[WorkerReport]:
+        """End every machine of this production that is not known: those that were ended.
+
+        known: jobs whose machine is still needed (`WorkerReport.ticket`), or ids of machines (`WorkerReport.worker`),
+        over all backends of the production. Raises FilmProblem where a machine could not be ended.
+        """
+
+    async def end_idle(self) -> list[WorkerReport]:
+        """End the machines that have had nothing to do for as long as production.yaml allows. `health` does so too."""
