@@ -120,7 +120,8 @@ class RunpodStandIn:
         return web.json_response(self.pods[pod], status=201)
 
     def add(self, name: str, env: dict[str, str] | None = None, gpu: str = "NVIDIA L40S", cost: float = 0.86) -> str:
-        pod = str(free_port())
+        # The system may offer one port twice, and a pod is known by its port.
+        pod = next(port for port in (str(free_port()) for _ in range(1000)) if port not in self.pods)
         self.pods[pod] = {
             "id": pod,
             "name": name,
