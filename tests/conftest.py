@@ -5,10 +5,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
-from ledger_makers import open_ledger
-from postgres_server import postgres_server
+from ledger_makers import emptied, open_ledger
+from postgres_server import postgres_server, run_in_postgres
 
 from film_pipeline.stores.database import Database
 from film_pipeline.stores.ledger import Ledger
@@ -38,7 +37,8 @@ def empty_sqlite_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_postgres_ledger(postgres_of_the_session: str) -> str:
+def postgres_ledger(postgres_of_the_session: str) -> str:
+    """A database with the ledger's tables, to be emptied for each test: making a new one takes a fifth of a second."""
     url = _new_database(postgres_of_the_session)
     Database(url, LEDGER_STORE).close()
     return url
@@ -51,7 +51,7 @@ def ledger_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         place = tmp_path / "ledger.sqlite"
         shutil.copy(request.getfixturevalue("empty_sqlite_ledger"), place)
         return str(place)
-    return _new_database(request.getfixturevalue("empty_postgres_ledger"), like=True)
+    return emptied(request.getfixturevalue("postgres_ledger"))
 
 
 @pytest.fixture
@@ -61,12 +61,7 @@ def ledger(ledger_place: str) -> Iterator[Ledger]:
     opened.close()
 
 
-def _new_database(url: str, like: bool = False) -> str:
+def _new_database(url: str) -> str:
     name = f"film_{next(_numbers)}"
-    server, _, template = url.rpartition("/")
-    connection = psycopg2.connect(f"{server}/postgres")
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {template if like else 'template0'}")
-    connection.close()
-    return f"{server}/{name}"
+    run_in_postgres(url, f"CREATE DATABASE {name}")
+    return f"{url.rpartition('/')[0]}/{name}"

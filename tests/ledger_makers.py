@@ -7,20 +7,23 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from postgres_server import run_in_postgres
+from sqlalchemy import insert, select, text, update
+
 from film_pipeline.core import keys
-from film_pipeline.core.gate import Approval, Covered, Order, Reserved, Ticket
+from film_pipeline.core.gate import Approval, Covered, Locked, Order, Reserved, Ticket
 from film_pipeline.core.jobs import JobState, Move
 from film_pipeline.core.production import Approver
 from film_pipeline.stores.ledger import Ledger
+from film_pipeline.stores.ledger.schema import APPROVALS, LEDGER_STORE, METADATA
 from film_pipeline.stores.ledger.takes import Take, TakeWish
 
 PRODUCTION = "the-test-film"
 SHOT = "SC010_SH010"
 NOW = datetime.datetime(2026, 11, 23, 8, tzinfo=datetime.UTC)
 LATER = NOW + datetime.timedelta(days=30)
-PASSPHRASE = "a lantern in the attic"
-KEY = keys.open_private_key(keys.new_private_key(PASSPHRASE), PASSPHRASE)
-STRANGER = keys.open_private_key(keys.new_private_key(PASSPHRASE), PASSPHRASE)
+KEY, STRANGER = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 DIRECTOR = Approver(name="director", public_key=keys.public_key_of(KEY))
 BACKENDS = ("pods", "serverless", "klein")
 COVERED = Covered(
@@ -119,3 +122,48 @@ def a_ticket(ledger: Ledger, **changes: Any) -> Ticket:
     approve(ledger)
     open_take(ledger)
     return reserve(ledger, an_order(**changes))[0]
+
+
+def verdict(ledger: Ledger, covered: Covered = COVERED, **changes: Any) -> Any:
+    asked: dict[str, Any] = {"shot": SHOT, "work": "take", "covered": covered, "backends": BACKENDS}
+    return ledger.verdict(**(asked | changes))
+
+
+def reasons(outcome: Any) -> str:
+    assert isinstance(outcome, Locked), outcome
+    return str(outcome)
+
+
+def write_row(ledger: Ledger, approval: Approval, **columns: Any) -> None:
+    """Write an approval straight into the database, past everything that looks at it."""
+    other = an_approval(ledger)
+    ledger.add(other)
+    with ledger.books.writing() as connection:
+        row = dict(connection.execute(select(APPROVALS).where(APPROVALS.c.id == other.id)).one()._mapping)
+        plain = approval.model_dump(mode="json", exclude={"covered", "backends", "cap_usd", "frame_cap_usd"})
+        row |= plain | {"number": row["number"] + 1000} | columns
+        connection.execute(insert(APPROVALS).values(row))
+    ledger.revoke(other.id, "director", "it was only there to be copied")
+
+
+def edit_rows(ledger: Ledger, table: Any, /, **columns: Any) -> None:
+    """Change rows as somebody does who has the database in hand, its triggers too."""
+    with ledger.books.writing() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(text(f"DROP TRIGGER IF EXISTS {table.name}_are_not_changed"))
+        else:
+            connection.execute(text(f"ALTER TABLE {table.name} DISABLE TRIGGER ALL"))
+        connection.execute(update(table).values(columns))
+
+
+def emptied(url: str) -> str:
+    """The same database as it is after its migrations, whatever a test did to it."""
+    tables = ", ".join(METADATA.tables)
+    restored = "; ".join(f"ALTER TABLE {table} ENABLE TRIGGER ALL" for table in METADATA.tables)
+    run_in_postgres(
+        url,
+        # What guards the rows is silent for the one who replicates a database.
+        f"SET session_replication_role = replica; SET lock_timeout = '20s'; {restored}; "
+        f"TRUNCATE {tables} RESTART IDENTITY; UPDATE ledger_version SET version_num = '{LEDGER_STORE.head}'",
+    )
+    return url

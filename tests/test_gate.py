@@ -1,6 +1,5 @@
 """The gate: what opens it, and all that does not."""
 
-import dataclasses
 import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,36 +19,29 @@ from ledger_makers import (
     an_approval,
     an_order,
     approve,
+    edit_rows,
     open_ledger,
     open_take,
+    reasons,
     reserve,
+    verdict,
+    write_row,
 )
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import insert
 
 from film_pipeline.core import keys
 from film_pipeline.core.gate import (
-    Approval,
     Cleared,
-    Covered,
     GateLocked,
     Locked,
-    Order,
     OverBudget,
-    Reserved,
-    Ticket,
     as_json,
 )
-from film_pipeline.core.jobs import JobState, Move
+from film_pipeline.core.jobs import JobState
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.production import Approver
 from film_pipeline.stores.ledger import Ledger
-from film_pipeline.stores.ledger.schema import APPROVALS, JOBS, REVOCATIONS, TAKE_APPROVALS
-from film_pipeline.stores.ledger.takes import Take
-
-
-def verdict(ledger: Ledger, covered: Covered = COVERED, **changes: Any) -> Any:
-    asked: dict[str, Any] = {"shot": SHOT, "work": "take", "covered": covered, "backends": BACKENDS}
-    return ledger.verdict(**(asked | changes))
+from film_pipeline.stores.ledger.schema import APPROVALS, REVOCATIONS, TAKE_APPROVALS
 
 
 def test_a_signed_approval_opens_the_gate(ledger: Ledger) -> None:
@@ -59,33 +51,6 @@ def test_a_signed_approval_opens_the_gate(ledger: Ledger) -> None:
     admission = ledger.admit(ticket, COVERED)
     assert admission.ticket == ticket
     assert ledger.jobs.one(ticket.job).state is JobState.SUBMITTING
-
-
-def reasons(outcome: Any) -> str:
-    assert isinstance(outcome, Locked), outcome
-    return str(outcome)
-
-
-def write_row(ledger: Ledger, approval: Approval, **columns: Any) -> None:
-    """Write an approval straight into the database, past everything that looks at it."""
-    other = an_approval(ledger)
-    ledger.add(other)
-    with ledger.books.writing() as connection:
-        row = dict(connection.execute(select(APPROVALS).where(APPROVALS.c.id == other.id)).one()._mapping)
-        plain = approval.model_dump(mode="json", exclude={"covered", "backends", "cap_usd", "frame_cap_usd"})
-        row |= plain | {"number": row["number"] + 1000} | columns
-        connection.execute(insert(APPROVALS).values(row))
-    ledger.revoke(other.id, "director", "it was only there to be copied")
-
-
-def edit_rows(ledger: Ledger, table: Any, /, **columns: Any) -> None:
-    """Change rows as somebody does who has the database in hand, its triggers too."""
-    with ledger.books.writing() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.execute(text(f"DROP TRIGGER IF EXISTS {table.name}_are_not_changed"))
-        else:
-            connection.execute(text(f"ALTER TABLE {table.name} DISABLE TRIGGER ALL"))
-        connection.execute(update(table).values(columns))
 
 
 # What was signed, and by whom
@@ -384,6 +349,19 @@ def test_a_take_that_another_approval_pays_for_counts_against_that_one_too(ledge
     assert "all 1 takes" in reasons(ledger.open_take(a_wish()))
 
 
+def test_an_approval_pays_for_no_more_takes_of_others_than_it_was_signed_for(ledger: Ledger) -> None:
+    first = approve(ledger, takes=2)
+    open_take(ledger)
+    open_take(ledger)
+    ledger.revoke(first.id, "director", "")
+    approve(ledger, takes=1)
+    both = ledger.reserve([an_order(1001, take=1), an_order(1001, take=2)])
+    assert "all 1 takes that were signed are taken" in reasons(both)
+    reserve(ledger, an_order(1001, take=2))
+    assert "all 1 takes" in reasons(ledger.reserve([an_order(1001, take=1)]))
+    reserve(ledger, an_order(1002, take=2))
+
+
 def test_a_take_that_was_never_counted_does_not_pass_the_gate(ledger: Ledger) -> None:
     ticket = a_ticket(ledger)
     edit_rows(ledger, TAKE_APPROVALS, take=7)
@@ -489,169 +467,6 @@ def test_limits_are_signed_in_one_way_of_writing_them(ledger: Ledger) -> None:
         an_approval(ledger, cap_usd=Decimal("0.0000001"))
 
 
-# Tickets
-
-
-def test_a_ticket_opens_the_gate_once(ledger: Ledger) -> None:
-    ticket = a_ticket(ledger)
-    ledger.admit(ticket, COVERED)
-    with pytest.raises(GateLocked, match="its job is submitting, and a ticket opens the gate once"):
-        ledger.admit(ticket, COVERED)
-    assert ledger.spend.total().reserved_usd == ticket.reserved_usd
-
-
-EDITS: dict[str, Any] = {
-    "job": "6ba7b810-9dad-51d1-80b4-00c04fd430c8",
-    "task": "SC010_SH010|take|1|1002|ff",
-    "attempt": 2,
-    "approval": "another",
-    "shot": "SC090_SH010",
-    "work": "hero",
-    "take": 2,
-    "frame": 1002,
-    "backend": "pods",
-    "reserved_usd": Decimal("0.01"),
-}
-
-
-@pytest.mark.parametrize("field", EDITS)
-def test_an_edited_ticket_opens_nothing(ledger: Ledger, field: str) -> None:
-    ticket = a_ticket(ledger)
-    with pytest.raises(GateLocked, match="knows no ticket" if field == "job" else f"its {field} was changed"):
-        ledger.admit(dataclasses.replace(ticket, **{field: EDITS[field]}), COVERED)
-    assert {field.name for field in dataclasses.fields(Ticket)} == set(EDITS)
-    assert ledger.jobs.one(ticket.job).state is JobState.RESERVED
-
-
-def test_a_ticket_of_another_ledger_opens_nothing(ledger: Ledger, tmp_path: Any) -> None:
-    other = open_ledger(tmp_path / "other.sqlite")
-    foreign, own = a_ticket(other), a_ticket(ledger)
-    assert foreign.task == own.task
-    assert foreign.job != own.job
-    with pytest.raises(GateLocked, match="knows no ticket"):
-        ledger.admit(foreign, COVERED)
-    other.close()
-
-
-def a_written_job(ledger: Ledger, **columns: Any) -> Ticket:
-    """A job written straight into the database, beside a real one, and the ticket that goes with it."""
-    real = a_ticket(ledger)
-    with ledger.books.writing() as connection:
-        row = dict(connection.execute(select(JOBS).where(JOBS.c.job == real.job)).one()._mapping)
-        row |= {"job": "6ba7b810-9dad-51d1-80b4-00c04fd430c8", "task": f"{real.task[:-1]}x"} | columns
-        connection.execute(insert(JOBS).values(row))
-    return dataclasses.replace(real, job=row["job"], task=row["task"], attempt=row["attempt"])
-
-
-def test_a_job_written_by_hand_opens_nothing(ledger: Ledger) -> None:
-    with pytest.raises(GateLocked, match="never issued this ticket"):
-        ledger.admit(a_written_job(ledger), COVERED)
-
-
-def test_a_job_written_by_hand_with_the_right_name_has_no_money(ledger: Ledger) -> None:
-    from film_pipeline.core.gate import job_of, task_of
-
-    task = task_of(SHOT, "take", 1, 1001, "f" * 64)
-    ticket = a_written_job(ledger, job=job_of(ledger.id, task, 1), task=task, recipe_sha256="f" * 64)
-    with pytest.raises(GateLocked, match="was not set aside for it"):
-        ledger.admit(ticket, COVERED)
-    assert any("entries 0, 0" in wrong for wrong in ledger.spend.audit())
-
-
-def test_a_job_whose_row_was_put_back_to_reserved_has_no_money_any_more(ledger: Ledger) -> None:
-    ticket = a_ticket(ledger)
-    ledger.move(Move(ticket.job, JobState.CANCELLED))
-    edit_rows(ledger, JOBS, state="reserved")
-    with pytest.raises(GateLocked, match="not held any more"):
-        ledger.admit(ticket, COVERED)
-    edit_rows(ledger, JOBS, held_micros=100_000)
-    with pytest.raises(GateLocked, match="was not set aside for it"):
-        ledger.admit(ticket, COVERED)
-
-
-def test_a_job_moved_to_another_approval_by_hand_has_no_money_there(ledger: Ledger) -> None:
-    ticket = a_ticket(ledger)
-    rich = approve(ledger, cap_usd=Decimal("50"))
-    edit_rows(ledger, JOBS, approval=rich.id)
-    with pytest.raises(GateLocked, match="was not set aside for it"):
-        ledger.admit(dataclasses.replace(ticket, approval=rich.id), COVERED)
-
-
-def test_a_ticket_whose_approval_is_gone_opens_nothing(ledger: Ledger) -> None:
-    ticket = a_ticket(ledger)
-    edit_rows(ledger, APPROVALS, id="gone")
-    with pytest.raises(GateLocked, match="there is no approval"):
-        ledger.admit(ticket, COVERED)
-
-
-def test_the_reasons_of_a_refused_ticket_name_the_shot_and_the_next_step(ledger: Ledger) -> None:
-    ticket = a_ticket(ledger)
-    with pytest.raises(GateLocked) as refused:
-        ledger.admit(ticket, COVERED.model_copy(update={"look": "9" * 64}))
-    assert refused.value.shot == SHOT
-    assert f"film approve {SHOT}" in refused.value.mend
-    assert str(refused.value).startswith(f"{SHOT}: the gate is locked: ")
-
-
-# Reserving again
-
-
-def test_a_frame_in_work_keeps_its_ticket_and_costs_nothing_again(ledger: Ledger) -> None:
-    ticket = a_ticket(ledger)
-    again = ledger.reserve([an_order(), an_order(), an_order(1002)])
-    assert isinstance(again, Reserved)
-    assert [placed.new for placed in again.placed] == [False, False, True]
-    assert again.placed[0].ticket == again.placed[1].ticket == ticket
-    assert len(again.to_submit) == 2
-    assert ledger.spend.total().reserved_usd == Decimal("0.20")
-    ledger.admit(ticket, COVERED)
-    [placed] = ledger.reserve([an_order()]).placed
-    assert (placed.state, placed.new) == (JobState.SUBMITTING, False)
-
-
-def test_a_frame_that_is_made_needs_neither_approval_nor_money(ledger: Ledger) -> None:
-    ticket = a_ticket(ledger)
-    ledger.admit(ticket, COVERED)
-    ledger.move(
-        Move(ticket.job, JobState.SUBMITTED, "p"),
-        Move(ticket.job, JobState.FETCHED),
-        Move(ticket.job, JobState.INDEXED),
-    )
-    ledger.revoke(ticket.approval, "director", "")
-    [placed] = ledger.reserve([an_order()]).placed
-    assert placed.made
-    assert placed.ticket == ticket
-    assert isinstance(ledger.reserve([an_order(), an_order(1002)]), Locked)
-
-
-def test_a_frame_that_failed_gets_another_attempt_under_another_name(ledger: Ledger) -> None:
-    ticket = a_ticket(ledger)
-    ledger.move(Move(ticket.job, JobState.CANCELLED))
-    [second] = reserve(ledger, an_order(backend="klein", quoted="0"))
-    assert (second.attempt, second.backend, second.task) == (2, "klein", ticket.task)
-    assert second.job != ticket.job
-    with pytest.raises(GateLocked, match="cancelled"):
-        ledger.admit(ticket, COVERED)
-
-
-def test_one_locked_order_holds_all_of_them_back(ledger: Ledger) -> None:
-    approve(ledger)
-    open_take(ledger)
-    mixed = [an_order(1001), an_order(1002, backend="luxury"), an_order(1003, shot="SC090_SH010")]
-    told = reasons(ledger.reserve(mixed))
-    assert "not luxury" in told
-    assert "take 1 of SC090_SH010 (take) was never opened" in told
-    assert ledger.jobs.of() == []
-    assert ledger.spend.total().used_usd == 0
-
-
-def test_an_order_that_asks_for_a_negative_price_is_a_mistake(ledger: Ledger) -> None:
-    approve(ledger)
-    open_take(ledger)
-    with pytest.raises(ValueError, match="no amount of money"):
-        ledger.reserve([an_order(quoted="-1")])
-
-
 def test_the_key_of_another_person_can_not_sign_in_the_directors_name(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="names another key"):
         an_approval(ledger).signed_by(STRANGER)
@@ -667,9 +482,3 @@ def test_two_approvers_are_told_apart(ledger_place: str) -> None:
     with pytest.raises(GateLocked, match="the key is producer's and the approval says director"):
         ledger.add(fields.model_copy(update={"signer": "director"}).signed_by(STRANGER))
     ledger.close()
-
-
-def test_an_order_says_the_same_task_as_its_ticket(ledger: Ledger) -> None:
-    order: Order = an_order()
-    assert a_ticket(ledger).task == order.task
-    assert isinstance(open_take(ledger), Take)
