@@ -1,6 +1,9 @@
 """Money: decimal dollars, counted in whole millionths, so that a database adds them up exactly."""
 
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 MICROS_A_DOLLAR = 1_000_000
 _LEAST = Decimal("0.000001")
@@ -24,8 +27,23 @@ def usd(amount: str | int | Decimal) -> Decimal:
     return read.quantize(_LEAST, ROUND_CEILING)
 
 
+def limit(amount: Decimal) -> Decimal:
+    """A cap or a budget, written in one way only, so that what is signed is the same text everywhere.
+
+    Raises ValueError where it is finer than a millionth: rounded, it would be another limit.
+    """
+    micros_of(amount)
+    return usd(amount)
+
+
+Limit = Annotated[Decimal, AfterValidator(limit)]
+"""The field of a model that holds a cap or a budget."""
+
+
 def micros_of(amount: Decimal) -> int:
-    """The amount in millionths of a dollar. Raises ValueError where it is finer than that."""
+    """The amount in millionths of a dollar, negative ones too. Raises ValueError where it is finer than that."""
+    if not amount.is_finite() or abs(amount) > LARGEST_USD:
+        raise ValueError(f"{amount} is no amount of money that can be spent")
     counted = amount * MICROS_A_DOLLAR
     if counted != counted.to_integral_value():
         raise ValueError(f"{amount} is finer than a millionth of a dollar")
@@ -34,7 +52,7 @@ def micros_of(amount: Decimal) -> int:
 
 def dollars(micros: int) -> Decimal:
     """The amount that so many millionths are."""
-    return Decimal(micros) / MICROS_A_DOLLAR
+    return Decimal(micros).scaleb(-6)
 
 
 def written(amount: Decimal | None, currency: str = "USD") -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, cast, delete
 
 from film_pipeline.core.record import Record, Turnover
 from film_pipeline.stores.database import Database
-from film_pipeline.stores.schema import EDGES, FAILURES, FRAMES, NOTED, RUNS, TURNOVERS
+from film_pipeline.stores.schema import EDGES, FAILURES, FRAME_STORE, FRAMES, NOTED, RUNS, TURNOVERS
 
 _ASKED_AT_ONCE = 500
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -43,7 +43,7 @@ class FrameStore:
     """
 
     def __init__(self, place: Path | str) -> None:
-        self.database = Database(place)
+        self.database = Database(place, FRAME_STORE)
 
     def close(self) -> None:
         self.database.close()

@@ -1,6 +1,20 @@
 """The tables of the frame store as they are now. How they came to be so is in `migrations/versions/`."""
 
+from pathlib import Path
+
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+
+from film_pipeline.stores.database import Schema
+
+FRAME_STORE = Schema(
+    called="the store",
+    head="0001",
+    migrations=Path(__file__).parent / "migrations",
+    version_table="alembic_version",
+    writers=0x66696C6D,
+    broken="remove the file; `film reindex` makes it again from the records beside the media",
+    refused="check the store's disk and owner; `film reindex` makes it again from the records beside the media",
+)
 
 METADATA = MetaData()
 
