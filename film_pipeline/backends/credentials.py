@@ -133,7 +133,9 @@ class Credentials:
         if not isinstance(admission, Admission):
             raise GateLocked("a credential for ordering is read only against an admission", "go through the gate")
         ticket, approval = admission.ticket, admission.approval
-        reasons = why_not(approval, self._production.name, self._production.approvers, self._now())
+        # Which ledger it is for was asked by the gate, whose ledger it is; the rest is asked once more here.
+        production = self._production
+        reasons = why_not(approval, production.name, approval.ledger, production.approvers, self._now())
         if ticket.approval != approval.id:
             reasons.append(f"the ticket was reserved under the approval {ticket.approval}")
         if ticket.shot != approval.shot or ticket.work != approval.work:

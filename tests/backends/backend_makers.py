@@ -38,11 +38,15 @@ def a_production(generation: dict[str, Any] | None = None, **more: Any) -> Produ
     )
 
 
+LEDGER = "3f8e2c7a-5f0a-4a5e-9a55-6d1f3a1b2c3d"
+
+
 def an_approval(backends: Sequence[str], key: Ed25519PrivateKey = SIGNING_KEY, **changes: Any) -> Approval:
     now = datetime.now(UTC)
     unsigned = Approval(
         id="approval-1",
         production="the-bridge",
+        ledger=LEDGER,
         shot=SHOT,
         covered=COVERED,
         backends=tuple(backends),
