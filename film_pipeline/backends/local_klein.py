@@ -60,6 +60,12 @@ class LocalKlein:
     def quote(self, frames: int, size: tuple[int, int], purpose: Purpose = "frame") -> Quote:
         return free_quote(self.name, frames, licence_said(self._klein.model))
 
+    def frame_price(self, size: tuple[int, int], purpose: Purpose) -> Decimal | None:
+        return Decimal("0")
+
+    def measured(self, seconds: float, size: tuple[int, int], purpose: Purpose) -> None:
+        self.pace.measured(seconds, size, purpose)
+
     def software(self) -> str:
         return comfy_said(self._system)
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from film_pipeline.backends.klein_orders import (
 from film_pipeline.backends.local_klein import comfy_said, must_be_able
 from film_pipeline.backends.pod_client import job_of
 from film_pipeline.backends.pod_fleet import Fleet, Surroundings
-from film_pipeline.backends.prices import Hire, Pace, hired_quote
+from film_pipeline.backends.prices import Hire, Pace, charge, hired_quote
 from film_pipeline.backends.rented import Rented
 from film_pipeline.backends.wire import Broken, Unreached
 from film_pipeline.core.gate import Gate, Ticket
@@ -83,6 +84,16 @@ class RunpodPods:
         overhead = f"{pods} x {boot:.0f} s to boot ({how}) and {self._plan.idle_s} s idle"
         hire = Hire(price, said, pods * (boot + self._plan.idle_s), overhead)
         return hired_quote(self.name, frames, hire, self.pace.seconds(size, purpose), licence_said(self._klein.model))
+
+    def frame_price(self, size: tuple[int, int], purpose: Purpose) -> Decimal | None:
+        seconds = self.pace.seconds(size, purpose)
+        return None if seconds is None else charge(seconds[0], self._fleet.dearest()[0])
+
+    def measured(self, seconds: float, size: tuple[int, int], purpose: Purpose) -> None:
+        self.pace.measured(seconds, size, purpose)
+
+    def overhead_usd(self) -> Decimal | None:
+        return charge(self._fleet.boot_time()[0] + self._plan.idle_s, self._fleet.dearest()[0])
 
     def software(self) -> str:
         return comfy_said(self._system)

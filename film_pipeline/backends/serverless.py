@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -124,6 +125,12 @@ class Serverless:
         said = f"{second.normalize():f} USD a second{known}"
         hire = Hire(second * _HOUR_S, said, overhead_said="a worker's start and idling come on top, which nobody tells")
         return hired_quote(self.name, frames, hire, self.pace.seconds(size, purpose), licence)
+
+    def frame_price(self, size: tuple[int, int], purpose: Purpose) -> Decimal | None:
+        return self.quote(1, size, purpose).cost_usd
+
+    def measured(self, seconds: float, size: tuple[int, int], purpose: Purpose) -> None:
+        self.pace.measured(seconds, size, purpose)
 
     def software(self) -> str:
         kind = "worker-comfyui" if self._plan.worker == "worker-comfyui" else "endpoint"

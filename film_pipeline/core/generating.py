@@ -238,6 +238,12 @@ class GeneratingBackend(Protocol):
     def quote(self, frames: int, size: tuple[int, int], purpose: Purpose = "frame") -> Quote:
         """From known prices; unknown where they are not known."""
 
+    def frame_price(self, size: tuple[int, int], purpose: Purpose) -> Decimal | None:
+        """What one frame costs by itself, without what its worker costs by being there. None where it is unknown."""
+
+    def measured(self, seconds: float, size: tuple[int, int], purpose: Purpose) -> None:
+        """Learn from a frame that took so long."""
+
     def software(self) -> str:
         """Name and version of what makes the pixels, as far as the provider says."""
 
@@ -272,6 +278,9 @@ class GeneratingBackend(Protocol):
 
 class Landlord(Protocol):
     """What a backend that rents machines can also do. None of it needs the gate: it only ends what costs money."""
+
+    def overhead_usd(self) -> Decimal | None:
+        """What one machine costs at most before and after its work, booting and idling. None where it is unknown."""
 
     async def workers(self) -> list[WorkerReport]:
         """Every machine of this backend, those that ended in this process too. Raises FilmProblem if it can't tell."""
