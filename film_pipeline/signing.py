@@ -332,6 +332,9 @@ def spend_table(ledger: Ledger, by: By, day: str = "") -> list[list[str]]:
         total = ledger.spend.total()
         lines.append(_line("in all", total))
         lines.append(["left of the budget", "", "", "", written(total.left_usd)])
+        for approval, over in ledger.spend.overruns().items():
+            of = f"the cap of {approval[:8]}" if approval else "the budget"
+            lines.append([f"charged beyond {of}", "", "", "", written(over)])
     return lines
 
 

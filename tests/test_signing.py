@@ -353,6 +353,11 @@ def test_a_table_of_spend_ends_with_the_whole(ledger: Ledger) -> None:
         ["left of the budget", "", "", "", "99.93 USD"],
     ]
     assert spend_table(ledger, "shot", day="2026-11-23")[1][0] == "none"
+    ledger.spend.overhead(Decimal("100"), "pods", "a pod that was forgotten")
+    assert spend_table(ledger, "shot")[-2:] == [
+        ["left of the budget", "", "", "", "-0.07 USD"],
+        ["charged beyond the budget", "", "", "", "0.07 USD"],
+    ]
 
 
 def test_the_csv_is_read_back_and_runs_no_formula_in_a_spreadsheet(ledger: Ledger) -> None:
