@@ -307,6 +307,20 @@ def revoke(ledger: Ledger, approval: str, by: str, why: str, now: datetime.datet
     return fitting
 
 
+def approvals_table(ledger: Ledger, shot: str = "", now: datetime.datetime | None = None) -> list[list[str]]:
+    """Lines of text: a heading, and every approval (of a shot) with what is left of it, or why it opens nothing."""
+    lines = [["approval", "shot", "work", "signed by", "expires", "takes left", "left of the cap", "opens"]]
+    for signed in ledger.approvals.all(shot, now):
+        if signed.approval is None:
+            lines.append([signed.id[:8], "", "", "", "", "", "", "; ".join(signed.reasons)])
+            continue
+        one, left = signed.approval, ledger.spend.left(signed.id, now)
+        takes, cap = f"{left.takes} of {one.takes}", f"{written(left.usd)} of {written(one.cap_usd)}"
+        opens = "; ".join(signed.reasons) or ", ".join(one.backends)
+        lines.append([one.id[:8], one.shot, one.work, one.signer, one.expires_at[:16], takes, cap, opens])
+    return lines
+
+
 # Spend
 
 
@@ -318,6 +332,9 @@ def spend_table(ledger: Ledger, by: By, day: str = "") -> list[list[str]]:
         total = ledger.spend.total()
         lines.append(_line("in all", total))
         lines.append(["left of the budget", "", "", "", written(total.left_usd)])
+        for approval, over in ledger.spend.overruns().items():
+            of = f"the cap of {approval[:8]}" if approval else "the budget"
+            lines.append([f"charged beyond {of}", "", "", "", written(over)])
     return lines
 
 

@@ -1,4 +1,7 @@
-"""Whatever is done in whatever order: no illegal move, no frame in work twice, and money that adds up."""
+"""Whatever is done in whatever order: no illegal move, no frame in work twice, and money that adds up.
+
+FILM_FAULT_RUNS sets how many histories are tried in SQLite (20 if it is not set; a third of them in Postgres).
+"""
 
 import os
 import shutil
@@ -34,7 +37,7 @@ NOTHING = Decimal(0)
 # Few frames and few prices, so that limits are met exactly, passed by a millionth, and frames tried again and again.
 prices = st.sampled_from([Decimal(price) for price in ("0.10", "0.20", "0.25", "0.05", "0.250001", "0.000001", "0")])
 frames = st.integers(1001, 1004)
-EXAMPLES = int(os.environ.get("FILM_FAULT_RUNS", "20")) + 10
+EXAMPLES = int(os.environ.get("FILM_FAULT_RUNS", "20"))
 UNSENT = (JobState.RESERVED, JobState.SUBMITTING)
 
 

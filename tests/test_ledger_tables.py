@@ -151,6 +151,11 @@ def test_times_are_utc(ledger: Ledger) -> None:
         ledger.reserve([an_order()], now=NOW.replace(tzinfo=None))
 
 
+def test_others_can_not_read_the_file(tmp_path: Path) -> None:
+    open_ledger(tmp_path / "ledger.sqlite").close()
+    assert (tmp_path / "ledger.sqlite").stat().st_mode & 0o007 == 0
+
+
 def test_sqlite_brings_every_transaction_to_the_disk(tmp_path: Path) -> None:
     ledger = open_ledger(tmp_path / "ledger.sqlite")
     with ledger.books.writing() as connection:

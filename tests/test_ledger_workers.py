@@ -1,10 +1,15 @@
 """Hired workers: their boot and idle time is money, and with their frames it adds up to the provider's bill."""
 
 import datetime
+import shutil
+import uuid
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from ledger_makers import COVERED, LATER, NOW, SHOT, an_order, approve, open_ledger, open_take, reserve, submit
 
 from film_pipeline.core.gate import GateLocked, Locked, OverBudget, Reserved, Ticket, WorkerOrder
@@ -221,6 +226,32 @@ def test_a_ticket_from_before_the_top_up_is_not_the_one_that_stands(ledger: Ledg
     with pytest.raises(GateLocked, match="reserved_usd was changed"):
         ledger.admit(ticket, COVERED)
     ledger.admit(topped, COVERED)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whenever_bills_and_charges_come_the_sum_is_the_last_bill(
+    data: st.DataObject, tmp_path: Path, empty_sqlite_ledger: Path
+) -> None:
+    ledger = open_ledger(shutil.copy(empty_sqlite_ledger, tmp_path / f"{uuid.uuid4()}.sqlite"))
+    approve(ledger)
+    open_take(ledger)
+    pod = hire(ledger)
+    jobs = frames_on(ledger)
+    elsewhere = submit(ledger, reserve(ledger, an_order(1009, backend="pods", quoted="0.05"))[0])
+    cents = st.integers(0, 30).map(lambda amount: charge(f"{amount / 100:.2f}"))
+    events = st.lists(st.tuples(st.sampled_from([*jobs, pod.job, elsewhere]), cents), min_size=1, max_size=8)
+    last = None
+    for batch in data.draw(st.lists(events, min_size=1, max_size=4)):
+        ledger.settle(dict(batch))
+        last = dict(batch).get(pod.job, last)
+    if last is None:
+        last = charge("0.11")
+        ledger.return_worker(pod.job, last)
+    real = {job: ledger.jobs.one(job).charged_usd or Decimal(0) for job in [*jobs, pod.job]}
+    assert sum(real.values()) == last.usd
+    assert ledger.spend.audit() == []
+    ledger.close()
 
 
 # The table of workers

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import shutil
 import subprocess
 import time
 from dataclasses import replace
@@ -22,6 +23,7 @@ from film_pipeline.core.production import Approver, Production
 from film_pipeline.signing import (
     Terms,
     add_approver,
+    approvals_table,
     key_file,
     keys_folder,
     new_key,
@@ -130,8 +132,6 @@ def test_keys_that_openssl_writes_are_opened_too() -> None:
 
 def test_ssh_keygen_knows_the_same_key(tmp_path: Path, pem: bytes) -> None:
     """The private key is in a format that other programs open, should this one be gone."""
-    import shutil
-
     if shutil.which("ssh-keygen") is None:
         pytest.skip("there is no ssh-keygen on this machine")
     path = tmp_path / "director.pem"
@@ -326,6 +326,19 @@ def test_an_id_that_may_be_two_approvals_is_not_guessed(ledger: Ledger) -> None:
     assert all(signed.good for signed in ledger.approvals.all())
 
 
+def test_a_table_of_approvals_says_what_is_left_or_why_nothing_is(ledger: Ledger) -> None:
+    approve(ledger, id="a" * 12)
+    ledger.open_take(a_wish())
+    assert approvals_table(ledger)[1] == [
+        "aaaaaaaa", SHOT, "take", "director", "2026-12-23T08:00", "2 of 3", "1.00 USD of 1.00 USD",
+        "pods, serverless, klein",
+    ]  # fmt: skip
+    ledger.revoke("a" * 12, "ada", "the puppet is wrong")
+    assert approvals_table(ledger, SHOT)[1][5:] == [
+        "0 of 3", "0.00 USD of 1.00 USD", "ada took it back at 2026-11-23T08:00: the puppet is wrong"
+    ]  # fmt: skip
+
+
 # Spend
 
 
@@ -340,6 +353,11 @@ def test_a_table_of_spend_ends_with_the_whole(ledger: Ledger) -> None:
         ["left of the budget", "", "", "", "99.93 USD"],
     ]
     assert spend_table(ledger, "shot", day="2026-11-23")[1][0] == "none"
+    ledger.spend.overhead(Decimal("100"), "pods", "a pod that was forgotten")
+    assert spend_table(ledger, "shot")[-2:] == [
+        ["left of the budget", "", "", "", "-0.07 USD"],
+        ["charged beyond the budget", "", "", "", "0.07 USD"],
+    ]
 
 
 def test_the_csv_is_read_back_and_runs_no_formula_in_a_spreadsheet(ledger: Ledger) -> None:

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-MICROS_A_DOLLAR = 1_000_000
 _LEAST = Decimal("0.000001")
 LARGEST_USD = Decimal("1000000000")
 
@@ -44,10 +43,11 @@ def micros_of(amount: Decimal) -> int:
     """The amount in millionths of a dollar, negative ones too. Raises ValueError where it is finer than that."""
     if not amount.is_finite() or abs(amount) > LARGEST_USD:
         raise ValueError(f"{amount} is no amount of money that can be spent")
-    counted = amount * MICROS_A_DOLLAR
-    if counted != counted.to_integral_value():
+    # Compared, not multiplied: a product is rounded to 28 digits, and what is finer would be gone.
+    counted = amount.quantize(_LEAST)
+    if counted != amount:
         raise ValueError(f"{amount} is finer than a millionth of a dollar")
-    return int(counted)
+    return int(counted.scaleb(6))
 
 
 def dollars(micros: int) -> Decimal:

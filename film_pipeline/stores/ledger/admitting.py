@@ -8,7 +8,7 @@ import datetime
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from film_pipeline.core.gate import Admission, Covered, GateLocked, Ticket, Work, job_of, task_of, worker_task_of
 from film_pipeline.core.jobs import JobState
@@ -19,7 +19,18 @@ from film_pipeline.stores.ledger.clearing import Ask, Plan, Price, overdrawn, re
 from film_pipeline.stores.ledger.jobs import ticket_of_row
 from film_pipeline.stores.ledger.schema import JOBS, SPEND
 from film_pipeline.stores.ledger.settling import WORKER
-from film_pipeline.stores.ledger.takes import opened
+from film_pipeline.stores.ledger.takes import is_open
+
+# Built once, because building a statement takes longer than SQLite takes to answer it.
+_JOB = select(JOBS).where(JOBS.c.job == bindparam("job"))
+_ENTERED = select(func.sum(SPEND.c.reserved_micros)).where(
+    SPEND.c.job == bindparam("job"), SPEND.c.approval == bindparam("approval")
+)
+_SUBMIT = (
+    update(JOBS)
+    .where(JOBS.c.job == bindparam("of_job"), JOBS.c.state == JobState.RESERVED.value)
+    .values(state=JobState.SUBMITTING.value, moved_at=bindparam("moment"))
+)
 
 
 class Admitting:
@@ -32,7 +43,7 @@ class Admitting:
         """See `core.gate.Gate`. Raises GateLocked, with every reason that was found."""
         moment = self._books.time(now)
         with self._books.writing() as connection:
-            row = connection.execute(select(JOBS).where(JOBS.c.job == ticket.job)).first()
+            row = connection.execute(_JOB, {"job": ticket.job}).first()
             reasons = _against_ticket(self._books.id, ticket, row)
             if reasons or row is None:
                 raise GateLocked.because(reasons, ticket.shot)
@@ -67,9 +78,7 @@ class Admitting:
         return [*reasons, str(over)] if over else reasons
 
     def _let_through(self, connection: Connection, ticket: Ticket, moment: str) -> None:
-        waiting = (JOBS.c.job == ticket.job) & (JOBS.c.state == JobState.RESERVED.value)
-        moved = {"state": JobState.SUBMITTING.value, "moved_at": moment}
-        if connection.execute(update(JOBS).where(waiting).values(moved)).rowcount != 1:
+        if connection.execute(_SUBMIT, {"of_job": ticket.job, "moment": moment}).rowcount != 1:
             raise GateLocked.because(["a ticket opens the gate once"], ticket.shot)
 
 
@@ -97,9 +106,9 @@ def _against_ticket(ledger: str, ticket: Ticket, row: Row[Any] | None) -> list[s
 
 def _entered(connection: Connection, ticket: Ticket) -> int:
     """What the entries say is set aside for a ticket under its approval."""
-    of_ticket = (SPEND.c.job == ticket.job) & (SPEND.c.approval == ticket.approval)
-    return int(connection.execute(select(func.sum(SPEND.c.reserved_micros)).where(of_ticket)).scalar() or 0)
+    entered = connection.execute(_ENTERED, {"job": ticket.job, "approval": ticket.approval})
+    return int(entered.scalar() or 0)
 
 
 def _is_counted(connection: Connection, ticket: Ticket, work: Work, takes: set[int]) -> bool:
-    return ticket.take in takes and bool(opened(connection, ticket.shot, work, [ticket.take]))
+    return ticket.take in takes and is_open(connection, ticket.shot, work, ticket.take)

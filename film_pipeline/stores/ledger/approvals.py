@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, update
 
 from film_pipeline.core.gate import Approval, Covered, GateLocked, Work, why_not
 from film_pipeline.core.jobs import JobState
@@ -16,6 +16,10 @@ from film_pipeline.core.problems import FilmProblem
 from film_pipeline.stores.ledger.books import Books, number_of, stamp, storable
 from film_pipeline.stores.ledger.entries import Entry, post
 from film_pipeline.stores.ledger.schema import APPROVALS, JOBS, REVOCATIONS, TAKE_APPROVALS
+
+_ALL: Select[Any] = select(APPROVALS, REVOCATIONS).outerjoin(REVOCATIONS, REVOCATIONS.c.approval == APPROVALS.c.id)
+_ONE = _ALL.where(APPROVALS.c.id == bindparam("id"))
+_TAKES = select(TAKE_APPROVALS.c.take).where(TAKE_APPROVALS.c.approval == bindparam("approval"))
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Approvals:
                 raise FilmProblem(f"there is no approval {approval}", "film approvals lists them")
             revoked = select(REVOCATIONS.c.approval).where(REVOCATIONS.c.approval == approval)
             if connection.execute(revoked).first() is None:
-                row = {"approval": approval, "revoked_by": by, "why": storable(why), "revoked_at": moment}
+                row = {"approval": approval, "revoked_by": storable(by), "why": storable(why), "revoked_at": moment}
                 connection.execute(insert(REVOCATIONS).values(row))
             return _cancel_reserved(connection, approval, f"revoked by {by}", moment)
 
@@ -96,8 +100,8 @@ class Approvals:
 
     def looked_at(self, connection: Connection, approval: str, now: datetime.datetime) -> Signed | None:
         """One approval, its signature and its revocation looked at in this transaction."""
-        found = self._signed(connection, APPROVALS.c.id == approval, now)
-        return found[0] if found else None
+        row = connection.execute(_ONE, {"id": approval}).first()
+        return None if row is None else self._look_at(row, now)
 
     def of_shot(self, connection: Connection, shot: str, work: Work, now: datetime.datetime) -> list[Signed]:
         """Every approval for this work on a shot, oldest first."""
@@ -106,11 +110,7 @@ class Approvals:
     def _signed(
         self, connection: Connection, where: ColumnElement[bool] | None, now: datetime.datetime
     ) -> list[Signed]:
-        query: Select[Any] = select(APPROVALS, REVOCATIONS).outerjoin(
-            REVOCATIONS, REVOCATIONS.c.approval == APPROVALS.c.id
-        )
-        if where is not None:
-            query = query.where(where)
+        query = _ALL if where is None else _ALL.where(where)
         return [self._look_at(row, now) for row in connection.execute(query.order_by(APPROVALS.c.number))]
 
     def _look_at(self, row: Row[Any], now: datetime.datetime) -> Signed:
@@ -132,8 +132,7 @@ class Approvals:
 
 def takes_of(connection: Connection, approval: str) -> set[int]:
     """The takes that count against an approval."""
-    counted = select(TAKE_APPROVALS.c.take).where(TAKE_APPROVALS.c.approval == approval)
-    return set(connection.execute(counted).scalars())
+    return set(connection.execute(_TAKES, {"approval": approval}).scalars())
 
 
 def count_takes(connection: Connection, counted: Iterable[tuple[str, int]], moment: str) -> None:

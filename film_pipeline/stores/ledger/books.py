@@ -1,6 +1,8 @@
 """The opened books: the ledger's database, whose word opens it, and what is reserved and settled at this moment."""
 
 import datetime
+import os
+import stat
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -9,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, bindparam, func, insert, select
 
 from film_pipeline.core.money import limit, micros_of
 from film_pipeline.core.problems import FilmProblem
@@ -18,6 +20,16 @@ from film_pipeline.stores.database import Database
 from film_pipeline.stores.ledger.schema import LEDGER, LEDGER_STORE, SPEND
 
 _ASKED_AT_ONCE = 500
+_SUMS = (
+    select(
+        SPEND.c.approval,
+        func.sum(SPEND.c.reserved_micros).label("reserved"),
+        func.sum(SPEND.c.settled_micros).label("settled"),
+        func.max(SPEND.c.number).label("last"),
+    )
+    .where(SPEND.c.number > bindparam("last"))
+    .group_by(SPEND.c.approval)
+)
 Clock = Callable[[], datetime.datetime]
 T = TypeVar("T")
 
@@ -68,6 +80,7 @@ class Books:
         self.production, self.approvers, self.clock = production, tuple(approvers), clock
         self.budget = micros_of(limit(budget_usd))
         self.database = Database(place, LEDGER_STORE)
+        _hide_from_others(self.database.file)
         self._balances = Balances()
         self.id = self._identity()
 
@@ -90,17 +103,7 @@ class Books:
         Entries never change and come one after the other, so what was added up once is only added to.
         """
         known = self._balances
-        sums = (
-            select(
-                SPEND.c.approval,
-                func.sum(SPEND.c.reserved_micros).label("reserved"),
-                func.sum(SPEND.c.settled_micros).label("settled"),
-                func.max(SPEND.c.number).label("last"),
-            )
-            .where(SPEND.c.number > known.last)
-            .group_by(SPEND.c.approval)
-        )
-        new = connection.execute(sums).all()
+        new = connection.execute(_SUMS, {"last": known.last}).all()
         if not new:
             return known
         approvals = dict(known.approvals)
@@ -131,6 +134,12 @@ class Books:
                 file=self.database.file,
             )
         return str(found.id)
+
+
+def _hide_from_others(file: Path | None) -> None:
+    """What people's passwords are checked against is for the owner and the group at most."""
+    if file is not None and file.stat().st_uid == os.getuid():
+        file.chmod(stat.S_IMODE(file.stat().st_mode) & ~stat.S_IRWXO)
 
 
 def number_of(connection: Connection, table: Table, row: Mapping[str, Any]) -> int:

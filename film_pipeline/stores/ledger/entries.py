@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, insert
 
+from film_pipeline.stores.ledger.books import storable
 from film_pipeline.stores.ledger.schema import SPEND
 
 Kind = Literal["reserve", "release", "settle", "overhead", "adjust"]
@@ -68,8 +69,8 @@ def post(connection: Connection, entries: Iterable[Entry], moment: str) -> None:
             "reserved_micros": entry.reserved,
             "settled_micros": entry.settled,
             "estimated": entry.estimated,
-            "entered_by": entry.entered_by,
-            "note": entry.note,
+            "entered_by": storable(entry.entered_by),
+            "note": storable(entry.note),
         }
         for entry in entries
         if entry.reserved or entry.settled

@@ -82,7 +82,7 @@ class Jobs:
 
         A job that ends lets go of its money: what it was charged is settled, the rest is free again. Where a frame is
         indexed and nobody knows what it cost, all that was set aside counts as spent, as an estimate.
-        Raises IllegalMove or FilmProblem, and has then moved nothing.
+        Only `admit` moves a job to submitting. Raises IllegalMove or FilmProblem, and has then moved nothing.
         """
         moment = stamp(self._books.time(now))
         with self._books.writing() as connection:
@@ -189,6 +189,8 @@ class Jobs:
 
 def _move(hand: Hand, move: Move, bill: Bill, moment: str) -> None:
     check_move(move.job, hand.state, move.to, hand.is_worker)
+    if move.to is JobState.SUBMITTING:
+        raise FilmProblem(f"job {move.job} does not get past the gate by itself", "take its ticket to `admit`")
     hand.put(state=move.to.value, moved_at=moment)
     learnt = {"provider_id": move.provider_id, "worker": move.worker, "error": move.error, "decided_by": move.by}
     hand.put(**{name: storable(value) for name, value in learnt.items() if value})
@@ -219,19 +221,16 @@ def _resolution(job: str, outcome: Outcome, by: str) -> Move:
 
 
 def _in_hand(connection: Connection, jobs: Iterable[str]) -> dict[str, Hand]:
-    hands: dict[str, Hand] = {}
+    """The rows of these jobs, in the order asked. Raises FilmProblem where there is no such job."""
+    found: dict[str, Hand] = {}
     wanted = list(dict.fromkeys(jobs))
     for chunk in in_chunks(wanted):
         for row in connection.execute(select(JOBS).where(JOBS.c.job.in_(chunk))).mappings():
-            hands[row["job"]] = Hand(dict(row))
+            found[row["job"]] = Hand(dict(row))
     for job in wanted:
-        if job not in hands:
-            raise _unknown(job)
-    return hands
-
-
-def _unknown(job: str) -> FilmProblem:
-    return FilmProblem(f"the ledger knows no job {job}", "reserve it first")
+        if job not in found:
+            raise FilmProblem(f"the ledger knows no job {job}", "reserve it first")
+    return {job: found[job] for job in wanted}
 
 
 def _jobs(connection: Connection, where: ColumnElement[bool]) -> list[Job]:

@@ -30,7 +30,7 @@ from film_pipeline.stores.ledger.entries import Entry, post
 from film_pipeline.stores.ledger.jobs import ticket_of_row
 from film_pipeline.stores.ledger.schema import JOBS
 from film_pipeline.stores.ledger.settling import WORKER
-from film_pipeline.stores.ledger.takes import opened
+from film_pipeline.stores.ledger.takes import is_open
 
 Row = Mapping[Any, Any]
 
@@ -153,7 +153,7 @@ class Reserving:
         self, connection: Connection, group: Sequence[Order], plan: Plan, now: datetime.datetime
     ) -> Cleared | Locked | OverBudget:
         first = group[0]
-        if not opened(connection, first.shot, first.work, [first.take]):
+        if not is_open(connection, first.shot, first.work, first.take):
             return Locked((f"take {first.take} of {first.shot} ({first.work}) was never opened",))
         known = [micros_of(usd(order.quoted_usd)) for order in group if order.quoted_usd is not None]
         price = Price(sum(known), max(known, default=0), len(group) - len(known))

@@ -62,8 +62,6 @@ class Bill:
     connection: Connection
     hands: dict[str, Hand]
     entries: list[Entry] = field(default_factory=list)
-    _frames: dict[str, int] = field(default_factory=dict)
-    """What frames were charged on each worker in hand, by its job."""
     _asked: set[tuple[str, str]] = field(default_factory=set)
     _hired: list[Hand] = field(default_factory=list)
     _seen: int = 0
@@ -100,11 +98,7 @@ class Bill:
     def _correct_worker(self, frame: Hand, more: int) -> None:
         """A frame was charged after its worker's bill came: that much less of the bill was the worker's own."""
         worker = self._worker_of(frame)
-        if worker is None:
-            return
-        if worker.values["job"] in self._frames:
-            self._frames[worker.values["job"]] += more
-        if worker.values["charged_micros"] is not None:
+        if worker is not None and worker.values["charged_micros"] is not None:
             note = f"charged to the frame of job {frame.values['job']}"
             estimated = worker.values["estimated"]
             entry = Entry.of_job("adjust", worker.values, settled=-more, estimated=estimated, note=note)
@@ -129,12 +123,8 @@ class Bill:
         return self._hired
 
     def _paid_by_frames(self, worker: Hand) -> int:
-        job = worker.values["job"]
-        if job not in self._frames:
-            self._frames[job] = self._paid_before(worker) + sum(
-                hand.values["charged_micros"] or 0 for hand in self.hands.values() if _works_on(hand.values, worker)
-            )
-        return self._frames[job]
+        in_hand = (hand.values["charged_micros"] or 0 for hand in self.hands.values() if _works_on(hand.values, worker))
+        return self._paid_before(worker) + sum(in_hand)
 
     def _paid_before(self, worker: Hand) -> int:
         """By frames that are not in hand."""

@@ -12,7 +12,7 @@ from film_pipeline.core.jobs import ENDED, LIVE, UNDONE, JobState
 from film_pipeline.core.money import dollars, micros_of, usd
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.stores.ledger.approvals import Approvals, takes_of
-from film_pipeline.stores.ledger.books import Books, stamp, storable
+from film_pipeline.stores.ledger.books import Books, stamp
 from film_pipeline.stores.ledger.entries import Entry, post
 from film_pipeline.stores.ledger.schema import APPROVALS, JOBS, SPEND
 
@@ -154,9 +154,7 @@ class Spend:
         """
         if not by or not note:
             raise FilmProblem("a correction needs a name and a reason", "say who corrects it, and why")
-        entry = Entry(
-            "adjust", approval=approval, settled=micros_of(more), entered_by=storable(by), note=storable(note)
-        )
+        entry = Entry("adjust", approval=approval, settled=micros_of(more), entered_by=by, note=note)
         self._enter(entry, now)
 
     def overruns(self) -> dict[str, Decimal]:

@@ -2,11 +2,10 @@
 
 import datetime
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from film_pipeline.core.gate import Cleared, Covered, Locked, OverBudget, Work
 from film_pipeline.stores.ledger.approvals import count_takes
@@ -16,6 +15,9 @@ from film_pipeline.stores.ledger.schema import TAKES
 from film_pipeline.stores.ledger.verdicts import Verdicts, Via
 
 Standing = Literal["", "circled", "rejected"]
+
+
+_OPENED = select(TAKES).where(*(TAKES.c[name] == bindparam(name) for name in ("shot", "work", "take")))
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Takes:
             row = _row(wish, verdict, self._next(connection, wish), stamp(moment))
             connection.execute(insert(TAKES).values(row))
             count_takes(connection, [(verdict.approval.id, row["take"])], stamp(moment))
-            return _take(connection.execute(select(TAKES).where(_is(wish.shot, wish.work, row["take"]))).one())
+            return _take(connection.execute(_OPENED, {name: row[name] for name in ("shot", "work", "take")}).one())
 
     def one(self, shot: str, take: int, work: Work = "take") -> Take | None:
         return next((found for found in self.of(shot, work) if found.take == take), None)
@@ -94,14 +96,9 @@ class Takes:
         return max(connection.execute(highest).scalar() or 0, wish.above) + 1
 
 
-def opened(connection: Connection, shot: str, work: Work, takes: Sequence[int]) -> set[int]:
-    """Which of these takes were opened."""
-    query = select(TAKES.c.take).where(TAKES.c.shot == shot, TAKES.c.work == work, TAKES.c.take.in_(takes))
-    return set(connection.execute(query).scalars())
-
-
-def _is(shot: str, work: str, take: int) -> Any:
-    return (TAKES.c.shot == shot) & (TAKES.c.work == work) & (TAKES.c.take == take)
+def is_open(connection: Connection, shot: str, work: Work, take: int) -> bool:
+    """Whether a take was ever opened."""
+    return connection.execute(_OPENED, {"shot": shot, "work": work, "take": take}).first() is not None
 
 
 def _row(wish: TakeWish, verdict: Cleared, number: int, at: str) -> dict[str, Any]:
