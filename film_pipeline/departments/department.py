@@ -14,7 +14,7 @@ from typing import Any, Literal
 from film_pipeline import __version__
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe
-from film_pipeline.core.record import Event, Item, Lineage, Record, Reference, Turnover
+from film_pipeline.core.record import Event, Item, Lineage, Record, Reference, Signature, Turnover
 from film_pipeline.core.slate import WHOLE_FILM_SLATE, Slate
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.codes import CODES
@@ -64,6 +64,10 @@ class Department:
     make: Callable[[Job], dict[str, Any]]
     whole_film: bool = False
     says: str = ""
+    prepare: Callable[[Film, Mapping[str, Upstream], Progress], None] | None = None
+    """Work for all due shots of a run together, before each is made. Their claims are held."""
+    version: Callable[[Film, str, Upstream], int | None] | None = None
+    """The version that is made next, where it is not simply the next number."""
 
     @property
     def code_version(self) -> str:
@@ -91,6 +95,8 @@ class NewFile:
     fallback: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     extension: str = ""
+    ticket: str = ""
+    signoffs: tuple[Signature, ...] = ()
     continues: Item | None = None
     """The frame that this is a further state of: its events and licences go on in this file's record."""
 
@@ -182,6 +188,7 @@ class Job:
     def _record(self, new: NewFile) -> Record:
         place = self._place_of(new)
         before = self._before(new)
+        signoffs = (*(before.signoffs if before else ()), *new.signoffs)
         licences = [*(before.license_summary if before else ()), new.licence, *(ref.licence for ref in new.references)]
         event = Event(
             engine=new.engine,
@@ -209,6 +216,9 @@ class Job:
             recipe=new.recipe.ingredients,
             composition_lock=new.composition_lock,
             take=new.take,
+            ticket=new.ticket,
+            signoffs=signoffs,
+            certified_by=", ".join(dict.fromkeys(signature.name for signature in signoffs)),
             references=new.references,
             fallback=new.fallback,
             made_at=utc_now(),

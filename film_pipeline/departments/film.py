@@ -9,7 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from film_pipeline.backends.registry import backends_of
 from film_pipeline.core.files import inside, line_of, load_yaml, read_yaml
+from film_pipeline.core.generating import GeneratingBackend
 from film_pipeline.core.generation import FrameBackend
 from film_pipeline.core.look import Look, LookFile, read_look, resolve
 from film_pipeline.core.ports import SceneEngine
@@ -23,8 +25,11 @@ from film_pipeline.core.shot import SceneFile, Shot
 from film_pipeline.core.slate import ShotName
 from film_pipeline.core.timing import ExposureSheet
 from film_pipeline.core.usd_parts import FolderTextures
+from film_pipeline.orchestrator.wanted import Key
 from film_pipeline.stores.filing import recover
 from film_pipeline.stores.frames import FrameStore
+from film_pipeline.stores.ledger import Ledger
+from film_pipeline.stores.ledger.ledger import LEDGER_FILE
 from film_pipeline.stores.media import MediaStore
 
 PRODUCTION_FILE = "production.yaml"
@@ -63,6 +68,8 @@ class Film:
         self.problems: list[FilmProblem] = []
         self._open_engines = ExitStack()
         self._backends: dict[str, FrameBackend] = {}
+        self.ungenerated: dict[Key, str] = {}
+        """Why frames did not come home in the last fan-out, by shot, work, take and frame."""
 
     @classmethod
     def find(cls, start: Path) -> Self:
@@ -90,6 +97,9 @@ class Film:
         """Stop the engines that were started."""
         self._open_engines.close()
         self.__dict__.pop("scene_engine", None)
+        ledger = self.__dict__.pop("ledger", None)
+        if ledger is not None:
+            ledger.close()
         self._backends.clear()
 
     @cached_property
@@ -279,6 +289,22 @@ class Film:
         # A Blender that somebody else serves over HTTP, on a machine with a better GPU, say; else one is started here.
         url = os.environ.get("FILM_BLENDER_URL") or None
         return self._open_engines.enter_context(engines[self.production.scene_engines[0]](url))
+
+    @property
+    def generates(self) -> bool:
+        """Whether frames are generated on backends that take orders, through the gate; else the free renderer works."""
+        return self.production.backends[0] in self.production.generation
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Decisions and money. FILM_LEDGER_URL names a Postgres that several machines share; else it is a file here."""
+        place = os.environ.get("FILM_LEDGER_URL") or self.made / LEDGER_FILE
+        return Ledger.of(self.production, place)
+
+    @cached_property
+    def generating(self) -> dict[str, GeneratingBackend]:
+        """The generating backends by name, the preferred one first. Nothing is connected by asking."""
+        return backends_of(self.production, self.root, os.environ)
 
     @property
     def backend(self) -> FrameBackend:
