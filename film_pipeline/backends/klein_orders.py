@@ -68,6 +68,8 @@ def must_belong(ticket: Ticket, work: FrameWork, backend: str) -> None:
     """Raises GateLocked where a ticket is not for this work at this backend: a ticket buys only what it names."""
     named = (ticket.backend, ticket.shot, ticket.work, ticket.take, ticket.frame)
     asked = (backend, work.shot, work.work, work.take, work.frame)
+    if named == asked and ticket.task != work.task:
+        raise GateLocked("the ticket is for other work than this", "reserve a ticket for it", shot=work.shot)
     if named != asked:
         raise GateLocked(
             f"the ticket is for {_said(named)}, the work is {_said(asked)}", "reserve a ticket for it", shot=work.shot

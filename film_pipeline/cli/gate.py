@@ -106,15 +106,12 @@ def quote(
     if as_json:
         print_json(quoted.as_json())
         return
-    table = Table(title=f"{shot}: {takes} x {quoted.frames} frames", title_justify="left", box=SIMPLE_HEAD)
-    for heading in ("Backend", "Cost", "How it is reckoned", "Model and licence", "Now"):
-        table.add_column(heading, overflow="fold")
+    console = Console(highlight=False)
+    console.print(f"{shot}: {takes} x {quoted.frames} frames")
     for one in quoted.backends:
-        licence = one.model if one.commercial else f"{one.model}: not for commercial use"
-        table.add_row(
-            one.quote.backend, written(one.quote.cost_usd), one.quote.said, licence, "ready" if one.ready else one.why
-        )
-    Console().print(table)
+        now = "ready" if one.ready else f"not ready: {one.why}"
+        console.print(f"  {one.quote.backend:20} {written(one.quote.cost_usd):>16}   {now}", markup=False)
+        console.print(f"    {one.quote.said}", markup=False, style="dim")
     tell(said_of(quoted.verdict))
 
 
@@ -333,21 +330,19 @@ def workers(production: Where = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"workers": rows})
         return
-    columns = (
-        "backend",
-        "worker",
-        "state",
-        "job_in_hand",
-        "queued",
-        "seconds_per_frame",
-        "usd_per_hour",
-        "spent_today_usd",
-        "why",
-    )
-    _print_table(
-        "Workers",
-        [list(columns), *([str(row[name] if row[name] is not None else "") for name in columns] for row in rows)],
-    )
+    columns = {
+        "backend": "backend",
+        "worker": "machine",
+        "state": "state",
+        "job_in_hand": "in hand",
+        "queued": "waits",
+        "seconds_per_frame": "s/frame",
+        "usd_per_hour": "USD/h",
+        "spent_today_usd": "today",
+        "why": "why",
+    }
+    lines = [["" if row[name] is None else str(row[name])[:18] for name in columns] for row in rows]
+    _print_table("Workers", [list(columns.values()), *lines])
 
 
 def _print_table(title: str, lines: list[list[str]]) -> None:

@@ -5,16 +5,17 @@ order needs a ticket of the ledger, whether it costs money or only a licence.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from film_pipeline.core.gate import Covered, Gate, Ticket, Work
+from film_pipeline.core.gate import Covered, Gate, Ticket, Work, task_of
 from film_pipeline.core.generation import Quote
 from film_pipeline.core.generators import Purpose as Purpose
-from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.recipe import Recipe, sha256_of_json
 
 GuideRole = Literal["plate", "pose", "depth", "normal", "character", "set", "look", "frame"]
 
@@ -87,6 +88,20 @@ class FrameWork:
     lora: Lora | None = None
     note: Mapping[str, Any] = field(default_factory=dict)
     """What goes into the picture's own metadata: slate, recipe."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """The name of this piece of work, whoever makes it: it is in work at one backend only, whichever that is."""
+        told = {one.name: getattr(self, one.name) for one in fields(self)}
+        guides = [{key: value for key, value in asdict(guide).items() if key != "path"} for guide in self.guides]
+        # Metadata for people decides no pixel, and integers of 64 bits are text to canonical JSON.
+        told |= {"guides": guides, "covered": self.covered.sha256, "note": None, "seed": str(self.seed)}
+        return sha256_of_json({**told, "lora": None if self.lora is None else asdict(self.lora)})
+
+    @property
+    def task(self) -> str:
+        """What a ticket for it names."""
+        return task_of(self.shot, self.work, self.take, self.frame, self.sha256)
 
 
 class Progress(StrEnum):

@@ -11,7 +11,6 @@ from film_pipeline.core.record import Item, Turnover
 from film_pipeline.departments.department import Upstream, recipe_for
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.pictures_of import rendered_size
-from film_pipeline.orchestrator.orders import work_sha256
 from film_pipeline.stores.ledger.takes import Take
 
 MOST_GUIDES = 4
@@ -125,7 +124,7 @@ def _role(item: Item) -> str:
 
 def recipe_of_work(work: FrameWork) -> Recipe:
     """The recipe of a generated frame, whichever backend makes it: found again by the work alone."""
-    return recipe_for("render.generated", work=work_sha256(work))
+    return recipe_for("render.generated", work=work.sha256)
 
 
 def valid_takes(film: Film, shot: str, covered: Covered, work: Work = "take") -> list[Take]:

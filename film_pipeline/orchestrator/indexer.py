@@ -14,6 +14,7 @@ _BLACK = 4
 _FLAT = 1.0
 _SAME = 1.0
 _LOOKED_AT = (160, 90)
+_MULTIPLE = 16
 _SHAPE = 0.04
 _SMALLEST = 2
 """A picture may be this much smaller than asked for, and is scaled up."""
@@ -56,9 +57,10 @@ def _fitted(picture: Image.Image, work: FrameWork) -> Image.Image | Refused:
     wanted = (work.width, work.height)
     if picture.size == wanted:
         return picture
-    # Models work in sizes of their own; a picture of the same shape is fitted, one of another shape is another picture.
+    # Models work in multiples of 16, or in sizes of their own: those are fitted. Another shape is another picture.
+    whole = tuple(side - side % _MULTIPLE for side in wanted)
     shape = (picture.width / picture.height) / (work.width / work.height)
-    if not 1 - _SHAPE <= shape <= 1 + _SHAPE or picture.width * _SMALLEST < work.width:
+    if picture.size != whole and (not 1 - _SHAPE <= shape <= 1 + _SHAPE or picture.width * _SMALLEST < work.width):
         return Refused(f"it is {picture.width} x {picture.height}, asked for was {work.width} x {work.height}")
     fit = Fit(rendered=picture.size, delivered=wanted)
     left, top = fit.crop

@@ -11,16 +11,7 @@ from typing import Any
 from film_pipeline.core.gate import Covered
 from film_pipeline.core.generating import FrameWork, Guide, Lora
 from film_pipeline.core.problems import FilmProblem
-from film_pipeline.core.recipe import sha256_of_json
 from film_pipeline.stores.disk import write_atomically
-
-
-def work_sha256(work: FrameWork) -> str:
-    """The name of a piece of work whoever makes it: one frame is in work at one backend only, whichever that is."""
-    told = _as_json(work)
-    told["guides"] = [{key: value for key, value in guide.items() if key != "path"} for guide in told["guides"]]
-    # Metadata for people decides no pixel, and integers of 64 bits are text to canonical JSON.
-    return sha256_of_json({**told, "note": None, "seed": str(work.seed)})
 
 
 class Orders:

@@ -26,7 +26,7 @@ from film_pipeline.core.problems import FilmProblem
 from film_pipeline.orchestrator.desk import Desk
 from film_pipeline.orchestrator.indexer import Refused, Rgb, look_at
 from film_pipeline.orchestrator.landlords import Landlords
-from film_pipeline.orchestrator.orders import Orders, work_sha256
+from film_pipeline.orchestrator.orders import Orders
 from film_pipeline.orchestrator.scribe import Scribe
 from film_pipeline.orchestrator.wanted import Frame, Index, Key, Landed, Report, Told, Wanted
 from film_pipeline.stores.ledger import Ledger
@@ -230,8 +230,7 @@ class Supervisor:
     def _order(self, desk: Desk, frame: Frame) -> Order:
         work = frame.wanted.work
         quoted = desk.backend.frame_price((work.width, work.height), work.purpose)
-        recipe = work_sha256(work)
-        return Order(work.shot, work.work, work.take, work.frame, recipe, work.covered, desk.name, quoted)
+        return Order(work.shot, work.work, work.take, work.frame, work.sha256, work.covered, desk.name, quoted)
 
     async def _submit(self, frame: Frame, ticket: Ticket, desk: Desk) -> None:
         work, job = frame.wanted.work, ticket.job

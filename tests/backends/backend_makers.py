@@ -15,7 +15,7 @@ from PIL import Image
 
 from film_pipeline.backends.credentials import Credentials
 from film_pipeline.core import keys
-from film_pipeline.core.gate import Admission, Approval, Covered, GateLocked, Ticket, task_of
+from film_pipeline.core.gate import Admission, Approval, Covered, GateLocked, Ticket
 from film_pipeline.core.generating import FrameWork, Guide, GuideRole
 from film_pipeline.core.production import Approver, Production
 
@@ -64,10 +64,13 @@ def a_job() -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, os.urandom(8).hex()))
 
 
-def a_ticket(backend: str, frame: int | None = 1001, job: str = "", **changes: Any) -> Ticket:
+def a_ticket(
+    backend: str, frame: int | None = 1001, job: str = "", work: FrameWork | None = None, **changes: Any
+) -> Ticket:
+    """A ticket for a work; for the plain one unless given."""
     ticket = Ticket(
         job=job or a_job(),
-        task=task_of(SHOT, "take", 1, frame, "r" * 64),
+        task=(work or a_work(frame=frame)).task,
         attempt=1,
         approval="approval-1",
         shot=SHOT,

@@ -37,8 +37,9 @@ class Stage:
         return backend
 
     async def submit(self, job: str = "", **work: Any) -> str:
-        ticket = a_ticket("local-klein", job=job or a_job())
-        return await self.backend.submit(self.gate, ticket, a_work(**work))
+        asked = a_work(**work)
+        ticket = a_ticket("local-klein", job=job or a_job(), work=asked)
+        return await self.backend.submit(self.gate, ticket, asked)
 
     async def until(self, job: str, *states: Progress, timeout_s: float = 5.0) -> News:
         """The first news that the job is in one of these states."""

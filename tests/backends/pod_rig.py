@@ -65,7 +65,8 @@ class Rig:
         return backend
 
     async def submit(self, job: str = "", **work: Any) -> str:
-        return await self.backend.submit(self.gate, a_ticket("pods", job=job or a_job()), a_work(**work))
+        asked = a_work(**work)
+        return await self.backend.submit(self.gate, a_ticket("pods", job=job or a_job(), work=asked), asked)
 
     async def until(self, provider_id: str, *states: Progress, timeout_s: float = 5.0) -> News:
         async with asyncio.timeout(timeout_s):

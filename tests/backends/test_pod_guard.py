@@ -374,7 +374,8 @@ def test_a_frame_is_made_through_the_guard_from_its_references_to_its_picture(tm
                 async with asyncio.timeout(10):
                     while not (await backend.health()).ready:
                         await asyncio.sleep(0.05)
-                    job = await backend.submit(gate, a_ticket("local-klein"), a_work([a_guide(tmp_path, "plate")]))
+                    work = a_work([a_guide(tmp_path, "plate")])
+                    job = await backend.submit(gate, a_ticket("local-klein", work=work), work)
                     while not comfy.sockets:
                         await asyncio.sleep(0.05)
                     await comfy.finish(job, a_png((640, 352), 33))

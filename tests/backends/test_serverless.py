@@ -65,7 +65,8 @@ class Counter:
         return backend
 
     async def submit(self, **work: Any) -> str:
-        return await self.backend.submit(self.gate, a_ticket("endpoint"), a_work(**work))
+        asked = a_work(**work)
+        return await self.backend.submit(self.gate, a_ticket("endpoint", work=asked), asked)
 
     def complete(self, job: str, output: Any, execution_ms: int = 4000, **more: Any) -> None:
         self.runpod.jobs[job] |= {
