@@ -169,6 +169,8 @@ class Job:
         if not batch:
             return
         for record in file_frames(self.film.media, self.film.frames, batch):
+            # A file that is found and then made anew takes the place of what was found.
+            self.items = [item for item in self.items if item.path != record.media_path]
             self.items.append(
                 Item(
                     role=record.role,

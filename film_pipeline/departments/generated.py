@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from film_pipeline.core.generating import FrameWork
@@ -125,7 +126,8 @@ def keep_generated(job: Job, scene: Scene, landed: Landed) -> None:
     given = job.bench / f"{work.frame}.png"
     Image.fromarray(landed.picture).save(given, compress_level=1)
     linear = job.bench / f"{work.frame}.exr"
-    write_exr(linear, to_linear(landed.picture))
+    # The model saw, and made, an exposed picture; the grade will expose it again.
+    write_exr(linear, to_linear(landed.picture) * np.float32(2.0**-scene.look.exposure_stops))
     model = backend.model(work.purpose)
     cost = landed.charge
     common: dict[str, Any] = {

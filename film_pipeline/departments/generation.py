@@ -58,7 +58,8 @@ class Scene:
         backends = self.film.generating
         return Covered(
             composition=sha256_of_json({"digests": facts["digests"], "held": facts["held"]}),
-            look=sha256_of_json(self.look.render_part),
+            # The plate that guides the model is exposed as the shot will be.
+            look=sha256_of_json({"render": self.look.render_part, "exposure_stops": self.look.exposure_stops}),
             direction=sha256_of_json({"prompt": prompt or self.prompt, "negative": self.look.prompt.negative}),
             references={item.role.removeprefix(SHEET) + " sheet": item.sha256 for item in self.sheets},
             models={name: self._model(backend) for name, backend in backends.items()},
