@@ -137,7 +137,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "**needed**"
     value = field.get_default(call_default_factory=True)
-    return "" if value in (None, "", (), [], {}) else f"`{json.dumps(_plain(value))}`"
+    return "" if value in (None, "", (), [], {}) else f"`{json.dumps(_plain(value), ensure_ascii=False)}`"
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,10 +54,12 @@ def chosen_shots(film: Film, names: Sequence[str]) -> list[str]:
     return [name for name in film.shots if not names or name in names]
 
 
-def due(line: Line, shots: Sequence[str], through: Stage) -> list[tuple[str, str]]:
-    """Every department and shot that is not current and can be worked on."""
+def due(line: Line, shots: Sequence[str], through: Stage, only: Collection[str] = ()) -> list[tuple[str, str]]:
+    """Every department (of these departments) and shot that is not current and can be worked on."""
     found = []
     for department in line.through(through):
+        if only and department.name not in only:
+            continue
         if department.whole_film and not covers_the_film(line, shots, department.needs):
             continue
         for shot in line.shots_of(department, shots):
@@ -71,21 +73,30 @@ def covers_the_film(line: Line, shots: Sequence[str], needs: Sequence[str]) -> b
     return not needs or set(shots) == set(line.film.shots)
 
 
-def run_film(film: Film, shots: Sequence[str], through: Stage, watch: Callable[[str, str, int, int], None]) -> Report:
-    """Make everything that is out of date and nothing else. A shot that fails takes no other with it."""
+def run_film(
+    film: Film,
+    shots: Sequence[str],
+    through: Stage,
+    watch: Callable[[str, str, int, int], None],
+    only: Collection[str] = (),
+) -> Report:
+    """Make everything that is out of date and nothing else. A shot that fails takes no other with it.
+
+    only: the departments that are to work; all of them unless given.
+    """
     report = Report()
     line = Line(film, DEPARTMENTS)
-    work = due(line, shots, through)
+    work = due(line, shots, through, only)
     before = film.frames.latest_all()
     if not work:
-        _conclude(line, shots, through, before, report)
+        _conclude(line, shots, through, before, report, only)
         return report
     film.close()
     with studio_instance(film) as instance:
         _launch(film, instance, work, watch, report)
     # What the run made is read back from the stores, not believed.
     after = Line(Film(film.root), DEPARTMENTS)
-    _conclude(after, shots, through, before, report)
+    _conclude(after, shots, through, before, report, only)
     return report
 
 
@@ -95,6 +106,7 @@ def _conclude(
     through: Stage,
     before: Mapping[tuple[str, str], Turnover],
     report: Report,
+    only: Collection[str] = (),
 ) -> None:
     """Say what became of the film. What was turned over before the run was not made by it."""
     failures = line.film.frames.failures()
@@ -102,6 +114,8 @@ def _conclude(
     seen: set[str] = set()
     for department in line.through(through):
         if department.whole_film and not covers_the_film(line, shots, department.needs):
+            continue
+        if only and department.name not in only:
             continue
         for shot in line.shots_of(department, shots):
             state = line.state(department.name, shot)

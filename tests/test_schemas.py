@@ -17,13 +17,21 @@ from film_pipeline.core.schemas import AUTHORS_FILES, AuthorsFile, schema_of
 from film_pipeline.docs_of_files import DOCS, FILES, _models_of, files_page, written_docs
 
 A_SHOT: dict[str, Any] = {"id": "SH010", "length": 4}
+A_SLOT: dict[str, Any] = {"label": "One", "prompt": "{SUBJ} waits", "shot": "SH010"}
+A_PERSON: dict[str, Any] = {"name": "ada", "discord_id": "1300000000000000042", "role": "reviewer"}
 BY_NAME = {file.name: file for file in FILES}
 PATHS = sorted(path for path in SAMPLE.parent.rglob("*.yaml") if ".film" not in path.parts)
 
 
 def kind_of(path: Path) -> AuthorsFile:
     """Which kind of file lies at a path of a production."""
-    place = {"production.yaml": "production", "character.yaml": "character", "set.yaml": "set", "look.yaml": "look"}
+    place = {
+        "production.yaml": "production",
+        "character.yaml": "character",
+        "set.yaml": "set",
+        "look.yaml": "look",
+        "heroes.yaml": "heroes",
+    }
     return BY_NAME[place.get(path.name, path.parent.name)]
 
 
@@ -75,6 +83,11 @@ def test_a_schema_refuses_a_field_that_there_is_not(name: str) -> None:
         ("look", {"monochrome": {"tint": "moon"}, "scenes": {"SC010": {"vfx": {"ink": False, "glow": {"amount": 1}}}}}),
         ("shots", {"scene": "SC010", "set": "a", "shots": [{**A_SHOT, "light": {"key": {"levels": {"1001": 0}}}}]}),
         ("shots", {"scene": "SC010", "set": "a", "shots": [{**A_SHOT, "subject": ["pim", "odile"]}]}),
+        ("heroes", {"cast": {"pim": "a courier"}, "scenes": {"SC010": {"slots": [A_SLOT]}}}),
+        (
+            "production",
+            {"name": "film", "title": "T", "people": [A_PERSON], "discord": {"circle": "ok:123456789012345678"}},
+        ),
     ],
 )
 def test_a_schema_takes_what_the_film_takes(name: str, written: dict[str, Any]) -> None:
@@ -94,6 +107,10 @@ def test_a_schema_takes_what_the_film_takes(name: str, written: dict[str, Any]) 
         ("look", {"vfx": [{"op": "rain"}]}),
         ("look", {"scenes": {"SC010": {"grian": {}}}}),
         ("sound", {"cues": [{"sound": "bang"}]}),
+        ("heroes", {"scenes": {"SC010": {"slots": []}}}),
+        ("heroes", {"scenes": {"scene 1": {"slots": [A_SLOT]}}}),
+        ("production", {"name": "film", "title": "T", "people": [{**A_PERSON, "discord_id": "ada#1234"}]}),
+        ("production", {"name": "film", "title": "T", "people": [{**A_PERSON, "role": "boss"}]}),
     ],
 )
 def test_a_schema_refuses_what_the_film_refuses(name: str, written: dict[str, Any]) -> None:
@@ -138,6 +155,7 @@ def test_the_core_knows_its_own_files_and_others_add_theirs() -> None:
         "cast/<name>/character.yaml",
         "sets/<name>/set.yaml",
         "look/look.yaml",
+        "heroes.yaml",
     ]
     assert FILES[: len(AUTHORS_FILES)] == AUTHORS_FILES
     assert [file.name for file in FILES[len(AUTHORS_FILES) :]] == ["sound"]

@@ -50,6 +50,9 @@ def test_a_slate_says_where_its_files_lie() -> None:
     assert slate.folder == "shots/SC010_SH020/render/t003"
     assert slate.filename("render", "exr", 1001) == "SC010_SH020_render_t003.1001.exr"
     assert slate.filename("proxy", "mp4") == "SC010_SH020_render_proxy_t003.mp4"
+    hero = Slate("SC010_SH020", Stage.RENDER, 3, "hero")
+    assert hero.folder == "shots/SC010_SH020/render/hero_t003"
+    assert hero.filename("hero", "png", 1001) == "SC010_SH020_render_hero_t003.1001.png"
     assert Slate(WHOLE_FILM_SLATE, Stage.EDIT, 1).folder == "film/edit/v001"
 
 

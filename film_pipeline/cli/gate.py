@@ -5,7 +5,7 @@ import os
 import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -26,6 +26,7 @@ KeyFile = Annotated[
     typer.Option("--key", help="The private key; the signer's in the keys' folder unless given.", show_default=False),
 ]
 Reason = Annotated[str, typer.Option("--note", help="In a few words, why.")]
+Hero = Annotated[bool, typer.Option("--hero", help="Of the shot's hero, the still that heroes.yaml describes.")]
 
 
 def _amount(text: str) -> Decimal:
@@ -91,6 +92,7 @@ def key_new(
 def quote(
     shot: str,
     takes: Annotated[int, typer.Option(min=1, help="How many takes.")] = 1,
+    hero: Hero = False,
     production: Where = None,
     as_json: AsJson = False,
 ) -> None:
@@ -102,12 +104,12 @@ def quote(
     from film_pipeline.gatekeeping import said_of
 
     with opened(production) as film:
-        quoted = asked(film, shot, takes)
+        quoted = asked(film, shot, takes, _work(hero))
     if as_json:
         print_json(quoted.as_json())
         return
     console = Console(highlight=False)
-    console.print(f"{shot}: {takes} x {quoted.frames} frames")
+    console.print(f"{shot}: {takes} x {'hero' if hero else f'{quoted.frames} frames'}")
     for one in quoted.backends:
         now = "ready" if one.ready else f"not ready: {one.why}"
         console.print(f"  {one.quote.backend:20} {written(one.quote.cost_usd):>16}   {now}", markup=False)
@@ -130,6 +132,7 @@ def approve_shot(
     ] = None,
     key: KeyFile = None,
     note: Reason = "",
+    hero: Hero = False,
     production: Where = None,
     as_json: AsJson = False,
 ) -> None:
@@ -151,13 +154,15 @@ def approve_shot(
             backends=tuple(backends or ()),
             frame_cap_usd=None if frame_cap is None else _amount(frame_cap),
             note=note,
+            work=_work(hero),
         )
         approval, take = sign(film, signing)
     if as_json:
         print_json({"approval": approval.model_dump(mode="json"), "take": take.take})
     until = approval.expires_at[:10]
-    tell(f"{signer} signed for {shot}: {takes} takes, {written(approval.cap_usd)} at most, until {until}.")
-    tell(f"Take {take.take} is asked for. Next: film run --shots {shot}, or let the studio's sensor start it.")
+    what, then = ("the hero of ", "film heroes") if hero else ("", f"film run --shots {shot}")
+    tell(f"{signer} signed for {what}{shot}: {takes} takes, {written(approval.cap_usd)} at most, until {until}.")
+    tell(f"Take {take.take} is asked for. Next: {then}, or let the studio's sensor start it.")
 
 
 @app.command()
@@ -186,6 +191,7 @@ def revoke(
 def take(
     shot: str,
     direction: Annotated[str, typer.Option(help="What is to be different: it goes into the prompt of this take.")] = "",
+    hero: Hero = False,
     production: Where = None,
     as_json: AsJson = False,
 ) -> None:
@@ -196,40 +202,49 @@ def take(
     from film_pipeline.gatekeeping import another_take
 
     with opened(production) as film:
-        asked = another_take(film, shot, film.author, "cli", direction)
+        asked = another_take(film, shot, film.author, "cli", direction, work=_work(hero))
     if as_json:
-        print_json({"shot": shot, "take": asked.take})
-    tell(f"take {asked.take} of {shot} is asked for. Next: film run --shots {shot}")
+        print_json({"shot": shot, "work": asked.work, "take": asked.take})
+    tell(f"take {asked.take} of {shot} is asked for. Next: {'film heroes' if hero else f'film run --shots {shot}'}")
 
 
 @app.command()
 @told
-def circle(shot: str, number: int, note: Reason = "", production: Where = None, as_json: AsJson = False) -> None:
+def circle(
+    shot: str, number: int, note: Reason = "", hero: Hero = False, production: Where = None, as_json: AsJson = False
+) -> None:
     """Choose a take: it goes into the cut.
 
     Example: film circle SC010_SH020 3
     """
-    _say(shot, number, "circle", note, production, as_json)
+    _say(shot, number, "circle", note, hero, production, as_json)
 
 
 @app.command()
 @told
-def reject(shot: str, number: int, note: Reason = "", production: Where = None, as_json: AsJson = False) -> None:
+def reject(
+    shot: str, number: int, note: Reason = "", hero: Hero = False, production: Where = None, as_json: AsJson = False
+) -> None:
     """Reject a take. One that was circled is no longer in the cut.
 
     Example: film reject SC010_SH020 2 --note 'the hand melts'
     """
-    _say(shot, number, "reject", note, production, as_json)
+    _say(shot, number, "reject", note, hero, production, as_json)
 
 
-def _say(shot: str, number: int, word: Any, note: str, production: Path | None, as_json: bool) -> None:
+def _say(shot: str, number: int, word: Any, note: str, hero: bool, production: Path | None, as_json: bool) -> None:
     from film_pipeline.gatekeeping import say_of_take
 
     with opened(production) as film:
-        say_of_take(film, shot, number, word, film.author, "cli", note)
+        say_of_take(film, shot, number, word, film.author, "cli", note, work=_work(hero))
     if as_json:
-        print_json({"shot": shot, "take": number, "verdict": word})
-    tell(f"take {number} of {shot} is {word}{'d' if word.endswith('e') else 'ed'}. Next: film run")
+        print_json({"shot": shot, "work": _work(hero), "take": number, "verdict": word})
+    what = "the hero of " if hero else ""
+    tell(f"take {number} of {what}{shot} is {word}{'d' if word.endswith('e') else 'ed'}. Next: film run")
+
+
+def _work(hero: bool) -> Literal["take", "hero"]:
+    return "hero" if hero else "take"
 
 
 @app.command()

@@ -1,9 +1,10 @@
 """`production.yaml`: what a production is called, how it is shot and who may sign."""
 
+import unicodedata
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from film_pipeline.core.files import FilmFile
 from film_pipeline.core.generators import FREE_RENDERERS, BackendName, BackendPlan
@@ -44,6 +45,57 @@ class Approver(FilmFile):
     public_key: str = Field(description="Ed25519, base64")
 
 
+class CrewMember(FilmFile):
+    """Somebody whose word on takes counts, by their account at Discord."""
+
+    name: str = Field(min_length=1, max_length=100, description="as it stands in the records")
+    discord_id: str = Field(
+        pattern=r"^[0-9]{15,21}$", description="the account's number, in quotes: 'Copy User ID' in Discord"
+    )
+    role: Literal["viewer", "reviewer", "approver"] = Field(
+        default="viewer",
+        description="a viewer's word counts for nothing; reviewers and approvers circle, reject and ask for takes "
+        "inside what was signed. Who may sign stands under `approvers`",
+    )
+
+    @property
+    def may_judge(self) -> bool:
+        """Whether they may circle and reject takes, and ask for others."""
+        return self.role in ("reviewer", "approver")
+
+
+def _emoji(text: str) -> str:
+    if not text or len(text) > 60 or any(sign in text for sign in "/?#%&\\<>") or any(map(_is_odd, text)):
+        raise ValueError("an emoji is one sign such as 🔁, or name:id of one of the server's own")
+    return text
+
+
+def _is_odd(sign: str) -> bool:
+    return sign.isspace() or unicodedata.category(sign) in ("Cc", "Cs", "Co", "Cn")
+
+
+Emoji = Annotated[str, AfterValidator(_emoji)]
+
+
+class DiscordReview(FilmFile):
+    """Which reaction means what, where takes are reviewed on Discord."""
+
+    circle: Emoji = Field(default="⭕", description="this is the take")
+    reject: Emoji = Field(default="❌", description="not this one")
+    another: Emoji = Field(default="🔁", description="once more, like this one")
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if len({bare_emoji(one) for one in (self.circle, self.reject, self.another)}) < 3:
+            raise ValueError("two reactions are the same emoji: each needs its own")
+        return self
+
+
+def bare_emoji(emoji: str) -> str:
+    """An emoji without the sign that asks for its coloured form: with and without it, it is the same to people."""
+    return emoji.replace("\ufe0f", "")
+
+
 class Production(FilmFile):
     """The production itself."""
 
@@ -73,6 +125,8 @@ class Production(FilmFile):
     author: str = Field(default="", description="whose name goes into the records; the system's user unless given")
     script: str = Field(default="script.fountain", description="the screenplay, .fountain or .fdx, in this folder")
     approvers: tuple[Approver, ...] = Field(default=(), description="who may sign for money")
+    people: tuple[CrewMember, ...] = Field(default=(), description="whose word on takes counts on Discord")
+    discord: DiscordReview = Field(default=DiscordReview(), description="the review on Discord")
     generation: dict[BackendName, BackendPlan] = Field(
         default_factory=dict, description="backends that frames are generated on, by the name that people sign"
     )
@@ -86,6 +140,16 @@ class Production(FilmFile):
         default=("oiio",), min_length=1, description="what finishes frames, in order of preference"
     )
     loudness_lufs: float = Field(default=-16.0, le=0, ge=-40, description="integrated loudness of the masters")
+
+    @field_validator("people")
+    @classmethod
+    def _are_different_people(cls, people: tuple[CrewMember, ...]) -> tuple[CrewMember, ...]:
+        for field in ("name", "discord_id"):
+            said = [getattr(person, field) for person in people]
+            twice = sorted({one for one in said if said.count(one) > 1})
+            if twice:
+                raise ValueError(f"two people have the {field} {twice[0]!r}: name each person once")
+        return people
 
     @field_validator("backends")
     @classmethod

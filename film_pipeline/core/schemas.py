@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from film_pipeline.core.files import FilmFile
+from film_pipeline.core.heroes import HeroFile
 from film_pipeline.core.look import Look, LookFile
 from film_pipeline.core.production import Production
 from film_pipeline.core.puppet import CharacterFile
@@ -46,6 +47,13 @@ AUTHORS_FILES = (
         "The look bible. Under `scenes:` each scene may say any of it again, and a shot under its `look:`. A colour is "
         "a name of the palette, '#rrggbb', or [r, g, b] in scene-linear Rec.709.",
         fields=Look,
+    ),
+    AuthorsFile(
+        "heroes",
+        "heroes.yaml",
+        HeroFile,
+        "Stills that show what each scene should look like; the first of a scene is its hero. The look's prompt and "
+        "its LoRA are added to every one.",
     ),
 )
 """Of the core; what other parts of the house read is added by whoever knows them."""

@@ -33,11 +33,15 @@ class ShotName:
 
 @dataclass(frozen=True)
 class Slate:
-    """What stands on the clapper board: shot, stage and version (a take for the render stage)."""
+    """What stands on the clapper board: shot, stage and version (a take for the render stage).
+
+    part: what of the stage it is, where that is not the shot itself: its hero.
+    """
 
     shot: str
     stage: Stage
     version: int
+    part: str = ""
 
     @property
     def version_label(self) -> str:
@@ -48,7 +52,8 @@ class Slate:
     def folder(self) -> str:
         """Where it lies below `.film`: shots/SC010_SH020/render/t003; film/edit/v001 for what is of the whole film."""
         place = "film" if self.shot == WHOLE_FILM_SLATE else f"shots/{self.shot}"
-        return f"{place}/{self.stage.value}/{self.version_label}"
+        part = f"{self.part}_" if self.part else ""
+        return f"{place}/{self.stage.value}/{part}{self.version_label}"
 
     def filename(self, role: str, extension: str, frame: int | None = None) -> str:
         """SC010_SH020_render_t003.1001.exr; a role other than the stage's own follows the stage's name."""

@@ -13,6 +13,7 @@ CODES: dict[str, int] = {
     "turnarounds": 3,
     "cameras": 2,
     "render": 1,
+    "heroes": 1,
     "vfx": 2,
     "color": 1,
     "edit": 2,

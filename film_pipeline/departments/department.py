@@ -68,6 +68,13 @@ class Department:
     """Work for all due shots of a run together, before each is made. Their claims are held."""
     version: Callable[[Film, str, Upstream], int | None] | None = None
     """The version that is made next, where it is not simply the next number."""
+    shots: Callable[[Film], Collection[str]] | None = None
+    """The shots that there is work on; every one unless given."""
+    part: str = ""
+    """What of its stage it makes, where another department makes the shot itself."""
+
+    def slate(self, shot: str, version: int) -> Slate:
+        return Slate(shot or WHOLE_FILM_SLATE, self.stage, version, self.part)
 
     @property
     def code_version(self) -> str:
@@ -117,7 +124,7 @@ class Job:
 
     @property
     def slate(self) -> Slate:
-        return Slate(self.shot or WHOLE_FILM_SLATE, self.department.stage, self.version)
+        return self.department.slate(self.shot, self.version)
 
     @property
     def film_shot(self) -> FilmShot:

@@ -13,6 +13,7 @@ from film_pipeline.backends.registry import backends_of
 from film_pipeline.core.files import inside, line_of, load_yaml, read_yaml
 from film_pipeline.core.generating import GeneratingBackend
 from film_pipeline.core.generation import FrameBackend
+from film_pipeline.core.heroes import HeroFile
 from film_pipeline.core.look import Look, LookFile, read_look, resolve
 from film_pipeline.core.ports import SceneEngine
 from film_pipeline.core.problems import FilmProblem
@@ -33,6 +34,7 @@ from film_pipeline.stores.ledger.ledger import LEDGER_FILE
 from film_pipeline.stores.media import MediaStore
 
 PRODUCTION_FILE = "production.yaml"
+HEROES_FILE = "heroes.yaml"
 _IDENTITIES = "scene_identities"
 
 
@@ -208,6 +210,12 @@ class Film:
             film_shot.source,
             film_shot.line_of("look") if film_shot.shot.look else None,
         )
+
+    @cached_property
+    def hero_file(self) -> HeroFile | None:
+        """The stills that show what each scene should look like; None where nobody has described any."""
+        path = self.root / HEROES_FILE
+        return read_yaml(self._own(HEROES_FILE, path), HeroFile) if path.exists() else None
 
     def set_of(self, film_shot: FilmShot) -> SetDescription:
         folder = self.root / "sets" / film_shot.scene.set

@@ -1,4 +1,7 @@
-"""Stage 6 where frames are generated: takes that were signed for, fanned out together, filed frame by frame."""
+"""Stage 6 where frames are generated: takes that were signed for, fanned out together, filed frame by frame.
+
+The shots' own takes and the heroes' go the same way; which of them it is, the scene says.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,7 +17,14 @@ from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Reference, Signature, Turnover
 from film_pipeline.departments.department import Department, Job, NewFile, Progress, Upstream, recipe_for, workbench
 from film_pipeline.departments.film import Film
-from film_pipeline.departments.generation import Scene, recipe_of_work, valid_takes, wanted_frames, wanted_take
+from film_pipeline.departments.generation import (
+    Scene,
+    asking,
+    recipe_of_work,
+    valid_takes,
+    wanted_frames,
+    wanted_take,
+)
 from film_pipeline.finishing.pictures import write_exr
 from film_pipeline.orchestrator.indexer import to_linear
 from film_pipeline.orchestrator.supervisor import Supervisor
@@ -25,37 +35,35 @@ from film_pipeline.stores.ledger.takes import Take
 log = logging.getLogger(__name__)
 
 
-def generated_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
+def generated_recipe(scene: Scene) -> Recipe:
     """The recipe of the take that the film shows. Raises GateLocked where nobody has signed for one."""
-    scene = Scene.of(film, shot, upstream)
-    covered = scene.covered()
-    return _take_recipe(scene, wanted_take(film, shot, covered))
+    return _take_recipe(scene, wanted_take(scene, scene.covered()))
 
 
-def generated_version(film: Film, shot: str, upstream: Upstream) -> int:
-    """A version of the render stage is a take of the ledger's."""
-    scene = Scene.of(film, shot, upstream)
-    return wanted_take(film, shot, scene.covered()).take
+def generated_version(scene: Scene) -> int:
+    """A version of what is generated is a take of the ledger's."""
+    return wanted_take(scene, scene.covered()).take
 
 
 def _take_recipe(scene: Scene, take: Take) -> Recipe:
     frames = wanted_frames(scene, take, scene.covered())
     works = {str(frame): recipe_of_work(work).sha256 for frame, work in frames.items()}
-    return recipe_for("render", take=take.take, frames=works)
+    return recipe_for("render" if scene.hero is None else "heroes", take=take.take, frames=works)
 
 
-def generate(film: Film, due: Mapping[str, Upstream], desk: Department, progress: Progress) -> None:
+def generate(
+    film: Film, scenes: Mapping[str, Scene], due: Mapping[str, Upstream], desk: Department, progress: Progress
+) -> None:
     """Fan the missing frames of every open take of these shots over the backends that were signed for.
 
     Each frame is filed as it lands. What did not come back is told when its shot is made.
     """
-    scenes = {shot: Scene.of(film, shot, upstream) for shot, upstream in due.items()}
     wanted: list[Wanted] = []
     for scene in scenes.values():
         covered = scene.covered()
         for take in _open_takes(film, scene):
             works = wanted_frames(scene, take, covered)
-            missing = _missing(film, works)
+            missing = _missing(film, works, scene.role)
             wanted += [Wanted(works[frame], take.backends) for frame in missing]
     floor = _Floor(film, scenes, due, desk, progress, wanted)
     report = floor.supervisor().run(wanted)
@@ -66,11 +74,12 @@ def generate(film: Film, due: Mapping[str, Upstream], desk: Department, progress
 
 def _open_takes(film: Film, scene: Scene) -> list[Take]:
     """Every take that somebody asked for and nobody rejected."""
-    return [take for take in valid_takes(film, scene.shot, scene.covered()) if take.standing != "rejected"]
+    takes = valid_takes(film, scene.shot, scene.covered(), scene.kind)
+    return [take for take in takes if take.standing != "rejected"]
 
 
-def _missing(film: Film, works: Mapping[int, FrameWork]) -> list[int]:
-    made = film.frames.frames_made([recipe_of_work(work).sha256 for work in works.values()], "render")
+def _missing(film: Film, works: Mapping[int, FrameWork], role: str) -> list[int]:
+    made = film.frames.frames_made([recipe_of_work(work).sha256 for work in works.values()], role)
     return [frame for frame, work in works.items() if recipe_of_work(work).sha256 not in made]
 
 
@@ -121,58 +130,80 @@ class _Floor:
 
 
 def keep_generated(job: Job, scene: Scene, landed: Landed) -> None:
-    """File a generated frame: the picture as it was given, and its scene-linear state that comp works on."""
-    work, ticket, backend = landed.work, landed.ticket, landed.backend
-    given = job.bench / f"{work.frame}.png"
+    """File a generated frame: the picture as it was given, and its scene-linear state that comp works on.
+
+    A hero is a picture to be looked at, and stays what it is.
+    """
+    recipe = recipe_of_work(landed.work)
+    given = job.bench / f"{landed.work.frame}.png"
     Image.fromarray(landed.picture).save(given, compress_level=1)
-    linear = job.bench / f"{work.frame}.exr"
+    cost = landed.charge
+    made: dict[str, Any] = {
+        "role": scene.role,
+        "recipe": recipe,
+        "cost_usd": None if cost is None else float(cost.usd),
+        "seconds": landed.fetched.seconds,
+        "detail": _detail(scene, landed),
+    }
+    common = _common(job, scene, landed)
+    if scene.hero is not None:
+        job.keep(NewFile(given, **made, **common))
+        return
+    linear = job.bench / f"{landed.work.frame}.exr"
     # The model saw, and made, an exposed picture; the grade will expose it again.
     write_exr(linear, to_linear(landed.picture) * np.float32(2.0**-scene.look.exposure_stops))
-    model = backend.model(work.purpose)
-    cost = landed.charge
-    common: dict[str, Any] = {
-        "kind": "render",
-        "engine": backend.name,
-        "frame": work.frame,
-        "provider": backend.provider,
-        "software": str(landed.fetched.detail.get("software") or backend.software() or backend.name),
-        "licence": model.licence,
-        "composition_lock": scene.cameras.facts["lock"],
-        "take": work.take,
-        "ticket": ticket.job,
-        "signoffs": _signoffs(job.film, ticket.approval),
-        "references": _references(scene, work),
-    }
-    backend_recipe = backend.recipe(work)
-    detail = {
-        "model": model.said,
-        "commercial": model.commercial,
-        "recipe_sha256": backend_recipe.sha256,
-        "recipe": backend_recipe.ingredients,
-        "seed": str(work.seed),
-        "prompt": work.prompt,
-        "estimated": landed.charge.estimated if landed.charge else None,
-        **{key: value for key, value in landed.fetched.detail.items() if isinstance(value, str | int | float | bool)},
-    }
     job.keep(
-        NewFile(
-            linear,
-            role="render",
-            recipe=recipe_of_work(work),
-            cost_usd=None if cost is None else float(cost.usd),
-            seconds=landed.fetched.seconds,
-            detail=detail,
-            **common,
-        ),
+        NewFile(linear, **made, **common),
         NewFile(
             given,
             role="generated",
-            recipe=recipe_for("render.picture", work=recipe_of_work(work).sha256),
+            recipe=recipe_for("render.picture", work=recipe.sha256),
             cost_usd=0.0,
             detail={"of": "the render beside it, as the backend gave it"},
             **common,
         ),
     )
+
+
+def _common(job: Job, scene: Scene, landed: Landed) -> dict[str, Any]:
+    """What the records of all of a frame's files say."""
+    work, backend = landed.work, landed.backend
+    return {
+        "kind": "render",
+        "engine": backend.name,
+        "frame": work.frame,
+        "provider": backend.provider,
+        "software": str(landed.fetched.detail.get("software") or backend.software() or backend.name),
+        "licence": backend.model(work.purpose).licence,
+        "composition_lock": scene.cameras.facts["lock"],
+        "take": work.take,
+        "ticket": landed.ticket.job,
+        "signoffs": _signoffs(job.film, landed.ticket.approval),
+        "references": _references(scene, work),
+    }
+
+
+def _detail(scene: Scene, landed: Landed) -> dict[str, Any]:
+    work, backend = landed.work, landed.backend
+    model, recipe = backend.model(work.purpose), backend.recipe(work)
+    told = landed.fetched.detail.items()
+    return {
+        "model": model.said,
+        "commercial": model.commercial,
+        "recipe_sha256": recipe.sha256,
+        "recipe": recipe.ingredients,
+        "seed": str(work.seed),
+        "prompt": work.prompt,
+        "estimated": landed.charge.estimated if landed.charge else None,
+        **_hero_facts(scene),
+        **{key: value for key, value in told if isinstance(value, str | int | float | bool)},
+    }
+
+
+def _hero_facts(scene: Scene) -> dict[str, Any]:
+    """Which still it is, and who is cast; nothing of a shot's own take."""
+    hero = scene.hero
+    return {} if hero is None else {"scene": hero.scene, "label": hero.label, "slot": hero.number, "cast": hero.subject}
 
 
 def _signoffs(film: Film, approval: str) -> tuple[Signature, ...]:
@@ -197,22 +228,22 @@ def _references(scene: Scene, work: FrameWork) -> tuple[Reference, ...]:
     return (Reference(role="composition", name=Path(composition.path).name, sha256=composition.sha256), *guides)
 
 
-def make_generated(job: Job) -> dict[str, Any]:
+def make_generated(job: Job, scene: Scene) -> dict[str, Any]:
     """Turn a take over: every frame must be home. Raises FilmProblem with what kept the others away."""
-    scene = Scene.of(job.film, job.shot, job.upstream)
-    take = job.film.ledger.takes.one(job.shot, job.version)
+    take = job.film.ledger.takes.one(job.shot, job.version, scene.kind)
     if take is None:
-        raise FilmProblem(f"take {job.version} was never opened", f"film take {job.shot}", shot=job.shot)
+        raise FilmProblem(f"take {job.version} was never opened", asking(job.shot, scene.kind), shot=job.shot)
     return _gather(job, scene, take)
 
 
 def _gather(job: Job, scene: Scene, take: Take) -> dict[str, Any]:
     works = wanted_frames(scene, take, scene.covered())
     recipes: dict[int | None, Recipe] = {frame: recipe_of_work(work) for frame, work in works.items()}
-    there = job.found("render", recipes)
-    job.found(
-        "generated", {frame: recipe_for("render.picture", work=recipe.sha256) for frame, recipe in recipes.items()}
-    )
+    there = job.found(scene.role, recipes)
+    if scene.hero is None:
+        job.found(
+            "generated", {frame: recipe_for("render.picture", work=recipe.sha256) for frame, recipe in recipes.items()}
+        )
     missing = [frame for frame in works if frame not in there]
     if missing:
         away = f"{len(missing)} of {len(works)} frames of take {take.take} did not come home"
@@ -222,7 +253,8 @@ def _gather(job: Job, scene: Scene, take: Take) -> dict[str, Any]:
             shot=job.shot,
         )
     engines = sorted({name for item in job.items for name in _engines(job.film, item.path)})
-    return {"take": take.take, "backend": ", ".join(engines), "frames": len(works), "direction": take.direction}
+    told = {"take": take.take, "backend": ", ".join(engines), "frames": len(works), "direction": take.direction}
+    return told | _hero_facts(scene)
 
 
 def _engines(film: Film, path: str) -> tuple[str, ...]:
@@ -243,7 +275,7 @@ def _why(film: Film, works: Mapping[int, FrameWork], missing: Sequence[int]) -> 
 
 def _turn_over_other_takes(film: Film, scene: Scene, upstream: Upstream, desk: Department, progress: Progress) -> None:
     """Takes that are complete and not the one that the film shows: people look at them too."""
-    shown = wanted_take(film, scene.shot, scene.covered())
+    shown = wanted_take(scene, scene.covered())
     for take in _open_takes(film, scene):
         recipe = _take_recipe(scene, take)
         if take.take == shown.take or film.frames.turnover(desk.name, scene.shot, recipe.sha256) is not None:

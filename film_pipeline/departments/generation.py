@@ -1,10 +1,12 @@
-"""Generating a shot: what a signature covers, which take is wanted, and what each of its frames is ordered as."""
+"""Generating a shot or its hero: what a signature covers, which take is wanted, what each frame is ordered as."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from film_pipeline.core.gate import Cleared, Covered, GateLocked, Work
 from film_pipeline.core.generating import FrameWork, GeneratingBackend, Guide, GuideRole, Lora, Purpose
+from film_pipeline.core.heroes import Hero
 from film_pipeline.core.look import Look
 from film_pipeline.core.recipe import Recipe, sha256_of_json
 from film_pipeline.core.record import Item, Turnover
@@ -20,16 +22,45 @@ SHEET = "sheet_"
 
 @dataclass(frozen=True)
 class Scene:
-    """What a shot's frames are generated from, as the departments before have turned it over."""
+    """What a shot's frames are generated from, as the departments before have turned it over.
+
+    hero: the still of the shot, where that is what is generated and not the shot itself.
+    """
 
     film: Film
     shot: str
     cameras: Turnover
     set_characters: Turnover
+    hero: Hero | None = None
 
     @classmethod
-    def of(cls, film: Film, shot: str, upstream: Upstream) -> "Scene":
-        return cls(film, shot, upstream.of("cameras", shot), upstream.of("set_characters", shot))
+    def of(cls, film: Film, shot: str, upstream: Upstream, hero: Hero | None = None) -> "Scene":
+        return cls(film, shot, upstream.of("cameras", shot), upstream.of("set_characters", shot), hero)
+
+    @property
+    def kind(self) -> Work:
+        """What is signed for."""
+        return "take" if self.hero is None else "hero"
+
+    @property
+    def purpose(self) -> Purpose:
+        return "frame" if self.hero is None else "hero"
+
+    @property
+    def role(self) -> str:
+        """What a generated picture is in its turnover."""
+        return "render" if self.hero is None else "hero"
+
+    @property
+    def backends(self) -> dict[str, GeneratingBackend]:
+        """Those that production.yaml lets make such pictures, the preferred one first."""
+        return {name: one for name, one in self.film.generating.items() if self.purpose in one.purposes}
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height that are ordered, in pixels: a hero is looked at in full."""
+        production = self.film.production
+        return rendered_size(production) if self.hero is None else production.resolution
 
     @property
     def look(self) -> Look:
@@ -37,74 +68,81 @@ class Scene:
 
     @property
     def frames(self) -> list[int]:
-        """The shot's unique frames: those that are generated."""
-        return [int(frame) for frame in self.cameras.facts["digests"]]
+        """The shot's unique frames: those that are generated; of a hero the one that guides it."""
+        return [int(frame) for frame in self.cameras.facts["digests"]] if self.hero is None else [self.hero.frame]
 
     @property
     def prompt(self) -> str:
-        """The shot's own direction, then the look's fragments."""
-        parts = (self.film.shot(self.shot).shot.prompt.strip(), self.look.prompt_text())
-        return ", ".join(part for part in parts if part)
+        """The shot's own direction, or the hero's, then the look's fragments."""
+        own = self.film.shot(self.shot).shot.prompt.strip() if self.hero is None else self.hero.prompt
+        return ", ".join(part for part in (own, self.look.prompt_text()) if part)
 
     @property
     def sheets(self) -> list[Item]:
-        """Character sheets of the shot's cast, as many as there is room for beside plate and pose."""
-        found = sorted((item for item in self.set_characters.items if item.role.startswith(SHEET)), key=_role)
-        return found[: MOST_GUIDES - 2]
+        """Character sheets of the cast, a hero's subject first, as many as there is room for beside plate and pose."""
+        subject = SHEET + (self.hero.subject if self.hero is not None else "")
+        found = [item for item in self.set_characters.items if item.role.startswith(SHEET)]
+        return sorted(found, key=lambda item: (item.role != subject, item.role))[: MOST_GUIDES - 2]
 
-    def covered(self, prompt: str = "") -> Covered:
-        """What a signature for this shot covers now. prompt: of a hero; the shot's own unless given."""
-        facts = self.cameras.facts
-        backends = self.film.generating
+    def covered(self) -> Covered:
+        """What a signature covers now: for this shot, or for its hero."""
         return Covered(
-            composition=sha256_of_json({"digests": facts["digests"], "held": facts["held"]}),
+            composition=sha256_of_json(self._composition()),
             # The plate that guides the model is exposed as the shot will be.
             look=sha256_of_json({"render": self.look.render_part, "exposure_stops": self.look.exposure_stops}),
-            direction=sha256_of_json({"prompt": prompt or self.prompt, "negative": self.look.prompt.negative}),
+            direction=sha256_of_json({"prompt": self.prompt, "negative": self.look.prompt.negative}),
             references={item.role.removeprefix(SHEET) + " sheet": item.sha256 for item in self.sheets},
-            models={name: self._model(backend) for name, backend in backends.items()},
+            models={name: self._model(backend) for name, backend in self.backends.items()},
         )
+
+    def _composition(self) -> dict[str, Any]:
+        """What stands before the lens: at every exposure, and how long; for a hero at its own exposure alone."""
+        facts = self.cameras.facts
+        if self.hero is not None:
+            return {"digest": facts["digests"][str(self.hero.frame)]}
+        return {"digests": facts["digests"], "held": facts["held"]}
 
     def _model(self, backend: GeneratingBackend) -> str:
         lora = self.look.lora
-        said = backend.model("frame").said
+        said = backend.model(self.purpose).said
         return said if lora is None else f"{said} with {lora.name} at {lora.strength:g} ({lora.licence})"
 
-    def work(
-        self,
-        take: int,
-        frame: int,
-        covered: Covered,
-        direction: str = "",
-        work: Work = "take",
-        purpose: Purpose = "frame",
-        prompt: str = "",
-    ) -> FrameWork:
+    def work(self, take: int, frame: int, covered: Covered, direction: str = "") -> FrameWork:
         """One frame to be ordered. direction: what was said for this take alone."""
-        width, height = rendered_size(self.film.production)
-        words = ", ".join(part for part in (direction.strip(), prompt or self.prompt) if part)
-        look = self.look
-        lora = look.lora
+        width, height = self.size
+        words = ", ".join(part for part in (direction.strip(), self.prompt) if part)
+        lora = self.look.lora
         guides = self.guides(frame)
         seed = Recipe(
-            {"shot": self.shot, "work": work, "frame": frame, "prompt": words, "guides": [g.sha256 for g in guides]}
+            {
+                "shot": self.shot,
+                "work": self.kind,
+                "frame": frame,
+                "prompt": words,
+                "guides": [g.sha256 for g in guides],
+            }
         ).seed(take)
         return FrameWork(
             shot=self.shot,
-            work=work,
+            work=self.kind,
             take=take,
             frame=frame,
-            purpose=purpose,
+            purpose=self.purpose,
             prompt=words,
-            negative=look.prompt.negative,
+            negative=self.look.prompt.negative,
             guides=guides,
             width=width,
             height=height,
             seed=seed,
             covered=covered,
             lora=None if lora is None else Lora(lora.name, lora.strength, lora.licence, lora.sha256),
-            note={"slate": f"{self.shot} {work} {take}", "frame": frame, "film": self.film.production.title},
+            note=self._note(take, frame),
         )
+
+    def _note(self, take: int, frame: int) -> dict[str, Any]:
+        """What the picture's own metadata says."""
+        note = {"slate": f"{self.shot} {self.kind} {take}", "frame": frame, "film": self.film.production.title}
+        return note | ({} if self.hero is None else {"label": self.hero.label, "cast": self.hero.subject})
 
     def guides(self, frame: int) -> tuple[Guide, ...]:
         """Plate and pose of the frame, then the character sheets."""
@@ -119,13 +157,9 @@ class Scene:
         return self.film.made / item.path
 
 
-def _role(item: Item) -> str:
-    return item.role
-
-
 def recipe_of_work(work: FrameWork) -> Recipe:
     """The recipe of a generated frame, whichever backend makes it: found again by the work alone."""
-    return recipe_for("render.generated", work=work.sha256)
+    return recipe_for("heroes.still" if work.work == "hero" else "render.generated", work=work.sha256)
 
 
 def valid_takes(film: Film, shot: str, covered: Covered, work: Work = "take") -> list[Take]:
@@ -139,26 +173,38 @@ def valid_takes(film: Film, shot: str, covered: Covered, work: Work = "take") ->
     ]
 
 
-def wanted_take(film: Film, shot: str, covered: Covered, work: Work = "take") -> Take:
+def wanted_take(scene: Scene, covered: Covered) -> Take:
     """The take that the film shows: the circled one, else the newest that was not rejected.
 
     Raises GateLocked where there is none, with what keeps the gate shut.
     """
-    takes = valid_takes(film, shot, covered, work)
-    circled = film.ledger.verdicts.circled(shot, work)
+    film, shot, kind = scene.film, scene.shot, scene.kind
+    takes = valid_takes(film, shot, covered, kind)
+    circled = film.ledger.verdicts.circled(shot, kind)
     for take in takes:
         if circled is not None and take.take == circled.take:
             return take
     open_takes = [take for take in takes if take.standing != "rejected"]
     if open_takes:
         return open_takes[-1]
-    verdict = film.ledger.verdict(shot, work, covered, list(film.generating))
-    why = f"every take was rejected: ask for another (film take {shot})" if takes else str(verdict)
+    verdict = film.ledger.verdict(shot, kind, covered, list(scene.backends))
+    why = f"every take was rejected: ask for another ({asking(shot, kind)})" if takes else str(verdict)
     if not takes and isinstance(verdict, Cleared):
-        why = f"the gate is open and no take was asked for yet (film take {shot})"
-    raise GateLocked(why, f"film quote {shot}, then film approve {shot}", shot=shot)
+        why = f"the gate is open and no take was asked for yet ({asking(shot, kind)})"
+    raise GateLocked(why, signing_for(shot, kind), shot=shot)
+
+
+def asking(shot: str, kind: Work) -> str:
+    """The command that asks for one more take."""
+    return f"film take {shot}" + (" --hero" if kind == "hero" else "")
+
+
+def signing_for(shot: str, kind: Work) -> str:
+    """The commands that open the gate."""
+    hero = " --hero" if kind == "hero" else ""
+    return f"film quote {shot}{hero}, then film approve {shot}{hero}"
 
 
 def wanted_frames(scene: Scene, take: Take, covered: Covered) -> dict[int, FrameWork]:
     """Every frame of a take, as it is ordered."""
-    return {frame: scene.work(take.take, frame, covered, take.direction, take.work) for frame in scene.frames}
+    return {frame: scene.work(take.take, frame, covered, take.direction) for frame in scene.frames}

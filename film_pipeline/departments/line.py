@@ -8,7 +8,6 @@ from film_pipeline.core.gate import GateLocked
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Turnover
-from film_pipeline.core.slate import WHOLE_FILM_SLATE, Slate
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.department import (
     WHOLE_FILM,
@@ -85,7 +84,13 @@ class Line:
     _latest: dict[tuple[str, str], Turnover] | None = None
 
     def shots_of(self, department: Department, shots: Iterable[str]) -> list[str]:
-        return [WHOLE_FILM] if department.whole_film else list(shots)
+        """Of these shots those that a department has work on."""
+        if department.whole_film:
+            return [WHOLE_FILM]
+        if department.shots is None:
+            return list(shots)
+        own = department.shots(self.film)
+        return [shot for shot in shots if shot in own]
 
     def through(self, stage: Stage) -> list[Department]:
         """The departments up to and including a stage, in working order."""
@@ -151,11 +156,11 @@ class Line:
         A shot that fails is reported and the others go on. `filed` hears of each shot as soon as it is done.
         """
         department = self.departments[name]
+        own = self.shots_of(department, shots)
         if department.prepare is not None:
-            shots = list(shots)
-            self._prepare(department, shots, progress)
+            self._prepare(department, own, progress)
         outcomes = []
-        for shot in self.shots_of(department, shots):
+        for shot in own:
             outcome = self._work_on(department, shot, progress)
             outcomes.append(outcome)
             if filed is not None:
@@ -174,7 +179,7 @@ class Line:
         with ExitStack() as claims:
             # In one order everywhere, so that two runs never wait for each other.
             for shot in sorted(due):
-                claims.enter_context(claim(self.film.made, department.name, shot))
+                claims.enter_context(claim(self.film.made, department.stage.value, shot))
             department.prepare(self.film, due, progress)
 
     def _work_on(self, department: Department, shot: str, progress: Progress) -> Outcome:
@@ -192,7 +197,8 @@ class Line:
                     f"film run{f' --shots {shot}' if shot else ''} --through {department.stage.value}",
                     shot=shot,
                 )
-            with claim(self.film.made, department.name, shot or "film"):
+            # Departments of one stage share the claim: the jobs of a shot and of its hero are taken up together.
+            with claim(self.film.made, department.stage.value, shot or "film"):
                 turnover, made = self._make(department, shot, state.recipe, progress)
         except FilmProblem as problem:
             told = of_shot(problem, shot)
@@ -208,8 +214,7 @@ class Line:
         before = film.frames.turnover(department.name, shot, recipe.sha256)
         if before is not None and not self._missing(before):
             # The same recipe was made before (by another run while we waited, or by an earlier grade): found, not made.
-            slate = Slate(shot or WHOLE_FILM_SLATE, department.stage, before.version)
-            file_turnover(film.media, film.frames, before, slate.folder)
+            file_turnover(film.media, film.frames, before, department.slate(shot, before.version).folder)
             return before, False
         upstream = self._upstream(department, shot)
         if not isinstance(upstream, Upstream):

@@ -20,6 +20,7 @@ from film_pipeline.departments.department import (
 )
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.generated import generate, generated_recipe, generated_version, make_generated
+from film_pipeline.departments.generation import Scene
 from film_pipeline.departments.pictures_of import rendered_size
 
 
@@ -30,7 +31,7 @@ def _settings(film: Film) -> dict[str, Any]:
 
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     if film.generates:
-        return generated_recipe(film, shot, upstream)
+        return generated_recipe(Scene.of(film, shot, upstream))
     cameras = upstream.of("cameras", shot)
     return recipe_for(
         "render",
@@ -42,16 +43,17 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
 
 def _prepare(film: Film, due: Mapping[str, Upstream], progress: Progress) -> None:
     if film.generates:
-        generate(film, due, RENDER, progress)
+        scenes = {shot: Scene.of(film, shot, upstream) for shot, upstream in due.items()}
+        generate(film, scenes, due, RENDER, progress)
 
 
 def _version(film: Film, shot: str, upstream: Upstream) -> int | None:
-    return generated_version(film, shot, upstream) if film.generates else None
+    return generated_version(Scene.of(film, shot, upstream)) if film.generates else None
 
 
 def _make(job: Job) -> dict[str, Any]:
     if job.film.generates:
-        return make_generated(job)
+        return make_generated(job, Scene.of(job.film, job.shot, job.upstream))
     film, cameras = job.film, job.input("cameras")
     backend, settings = film.backend, _settings(film)
     look = film.look(job.film_shot).render_part

@@ -5,6 +5,7 @@ from film_pipeline.departments.color import COLOR
 from film_pipeline.departments.deliver import DELIVER, MASTER
 from film_pipeline.departments.department import Department
 from film_pipeline.departments.edit import CUT, EDIT
+from film_pipeline.departments.heroes import HEROES
 from film_pipeline.departments.look import LOOK
 from film_pipeline.departments.render import RENDER
 from film_pipeline.departments.script import SCREENPLAY, SCRIPT
@@ -24,6 +25,7 @@ DEPARTMENTS: dict[str, Department] = {
         TURNAROUNDS,
         CAMERAS,
         RENDER,
+        HEROES,
         VFX,
         COLOR,
         EDIT,

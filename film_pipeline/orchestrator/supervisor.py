@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from film_pipeline.core.gate import GateLocked, Locked, Order, OverBudget, Reserved, Ticket, Work
+from film_pipeline.core.gate import GateLocked, Locked, Order, OverBudget, Reserved, Ticket
 from film_pipeline.core.generating import (
     Fetched,
     FrameWork,
@@ -28,7 +28,7 @@ from film_pipeline.orchestrator.indexer import Refused, Rgb, look_at
 from film_pipeline.orchestrator.landlords import Landlords
 from film_pipeline.orchestrator.orders import Orders
 from film_pipeline.orchestrator.scribe import Scribe
-from film_pipeline.orchestrator.wanted import Frame, Index, Key, Landed, Report, Told, Wanted
+from film_pipeline.orchestrator.wanted import Frame, Index, Key, Landed, Report, Told, Wanted, key_of
 from film_pipeline.stores.ledger import Ledger
 from film_pipeline.stores.ledger.jobs import Job
 
@@ -58,8 +58,7 @@ class Supervisor:
         news_s: float = _NEWS_S,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """made: the production's `.film`. index: files what came home. patience_s: how long to wait for a backend that
-        is away before its frames are given up."""
+        """made: the production's `.film`. index: files what came home. patience_s: for a backend that is away."""
         self._patience_s = patience_s
         self._ledger, self._index, self._told, self._news_s = ledger, index, told, news_s
         self._desks = {name: Desk(backend, place) for place, (name, backend) in enumerate(backends.items())}
@@ -75,6 +74,7 @@ class Supervisor:
         self._fetching = asyncio.Semaphore(_FETCHED_AT_ONCE)
         self._running: set[str] = set()
         self._failure: BaseException | None = None
+        self._kinds: set[str] = set()
 
     def run(self, wanted: Sequence[Wanted]) -> Report:
         """Make every frame, or say why it was not made. What is stopped goes on with the next run."""
@@ -82,6 +82,7 @@ class Supervisor:
 
     async def supervise(self, wanted: Sequence[Wanted]) -> Report:
         self._scribe.begin()
+        self._kinds = {frame.work.work for frame in wanted}
         watchers: list[asyncio.Task[None]] = []
         try:
             await self._take_up({frame.work.shot for frame in wanted}, {frame.key: frame for frame in wanted})
@@ -128,10 +129,11 @@ class Supervisor:
         return resolved if provider_id is not None else None
 
     def _resume(self, job: Job, wanted: dict[Key, Wanted]) -> None:
-        if job.ticket.work == "worker":
+        if job.ticket.work not in self._kinds:
+            # A worker's time is its landlord's; takes and heroes of one shot are filed by different departments.
             return
         desk, work = self._desks.get(job.ticket.backend), self._orders.read(job.ticket.job)
-        key = _key_of(job)
+        key = key_of(job)
         if desk is None or work is None:
             why = "its backend is not in production.yaml" if desk is None else "its order is gone from .film/orders"
             wanted.pop(key, None)
@@ -151,7 +153,7 @@ class Supervisor:
         now = self._ledger.jobs.one(job.ticket.job)
         if now is None or now.state is not JobState.UNCERTAIN:
             return
-        key = _key_of(job)
+        key = key_of(job)
         wanted.pop(key, None)
         self._uncertain(key, job.ticket.job, job.error or "nobody knows whether it was submitted")
 
@@ -483,11 +485,6 @@ class Supervisor:
         await self._scribe.end()
         await self._landlords.end()
         await asyncio.gather(*(desk.backend.close() for desk in self._desks.values()), return_exceptions=True)
-
-
-def _key_of(job: Job) -> Key:
-    work: Work = "hero" if job.ticket.work == "hero" else "take"
-    return (job.ticket.shot, work, job.ticket.take, job.ticket.frame)
 
 
 def _charge(news: News | None) -> Charge | None:

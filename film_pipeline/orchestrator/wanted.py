@@ -8,9 +8,16 @@ from film_pipeline.core.gate import Ticket, Work
 from film_pipeline.core.generating import Fetched, FrameWork, GeneratingBackend
 from film_pipeline.core.jobs import Charge
 from film_pipeline.orchestrator.indexer import Rgb
+from film_pipeline.stores.ledger.jobs import Job
 
 Key = tuple[str, Work, int, int | None]
 """Shot, work, take and frame: what is made once."""
+
+
+def key_of(job: Job) -> Key:
+    """What a job of the ledger makes."""
+    work: Work = "hero" if job.ticket.work == "hero" else "take"
+    return (job.ticket.shot, work, job.ticket.take, job.ticket.frame)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""Looking at what was generated, and saying what of it: heroes, discord."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from film_pipeline.cli.telling import AsJson, Where, app, named, opened, print_json, say, tell, tell_problems, told
+from film_pipeline.core.money import written
+from film_pipeline.core.stages import Stage
+
+if TYPE_CHECKING:
+    from film_pipeline.hero_pass import QueuedHero
+
+Scenes = Annotated[
+    list[str] | None,
+    typer.Option("--scenes", help="Scenes, such as SC010; repeat it or part them by commas.", show_default=False),
+]
+
+
+@app.command()
+@told
+def heroes(
+    scenes: Scenes = None,
+    show: Annotated[bool, typer.Option("--show", help="Only show them: casting, prompt, price and gate.")] = False,
+    production: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make one hero still for each scene, of those that somebody has signed for; say of the others what they wait for.
+
+    Example: film heroes --scenes SC010,SC020
+    """
+    from film_pipeline.hero_pass import queue_heroes
+    from film_pipeline.progress import shown
+    from film_pipeline.running import run_film
+
+    with opened(production) as film, shown(say) as watch:
+        queued = queue_heroes(film, named(scenes), ask=not show)
+        report = None
+        if not show:
+            shots = [one.hero.shot for one in queued if one.takes]
+            report = run_film(film, shots, Stage.RENDER, watch, only=("heroes",))
+        made = film.made
+    if as_json:
+        more = {} if report is None else report.as_json()
+        print_json({"heroes": [one.as_json() for one in queued], **more})
+    else:
+        _print_heroes(queued)
+    if report is None:
+        return
+    tell_problems(report.problems)
+    tell(*(f"{shot} waits: {why}" for shot, why in report.at_gate.items()))
+    tell(f"{len(report.made)} made, {report.current - len(report.made)} were up to date. All of it is in {made}.")
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _print_heroes(queued: "list[QueuedHero]") -> None:
+    console = Console(highlight=False)
+    for one in queued:
+        hero = one.hero
+        cast = f", with {hero.subject}" if hero.subject else ""
+        console.print(f"{hero.scene}  {hero.label}: {hero.shot} frame {hero.frame}{cast}", markup=False)
+        console.print(f"    {one.prompt or hero.prompt}", markup=False, style="dim")
+        if one.quote is not None:
+            prices = [f"{backend.quote.backend} {written(backend.quote.cost_usd)}" for backend in one.quote.backends]
+            console.print(f"    a take: {', '.join(prices)}", markup=False)
+        takes = ", ".join(f"{take.take}{f' ({take.standing})' if take.standing else ''}" for take in one.takes)
+        console.print(f"    takes: {takes or 'none'}{f'; {one.waits}' if one.waits else ''}", markup=False)
