@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from film_pipeline.backends.registry import backends_of
 from film_pipeline.core.files import inside, line_of, load_yaml, read_yaml
 from film_pipeline.core.generating import GeneratingBackend
 from film_pipeline.core.generation import FrameBackend
@@ -312,6 +311,8 @@ class Film:
     @cached_property
     def generating(self) -> dict[str, GeneratingBackend]:
         """The generating backends by name, the preferred one first. Nothing is connected by asking."""
+        from film_pipeline.backends.registry import backends_of
+
         return backends_of(self.production, self.root, os.environ)
 
     @property

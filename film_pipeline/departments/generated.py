@@ -20,6 +20,8 @@ from film_pipeline.departments.film import Film
 from film_pipeline.departments.generation import (
     Scene,
     asking,
+    is_signed,
+    missing_frames,
     recipe_of_work,
     valid_takes,
     wanted_frames,
@@ -63,7 +65,7 @@ def generate(
         covered = scene.covered()
         for take in _open_takes(film, scene):
             works = wanted_frames(scene, take, covered)
-            missing = _missing(film, works, scene.role)
+            missing = missing_frames(scene, works)
             wanted += [Wanted(works[frame], take.backends) for frame in missing]
     floor = _Floor(film, scenes, due, desk, progress, wanted)
     report = floor.supervisor().run(wanted)
@@ -73,14 +75,9 @@ def generate(
 
 
 def _open_takes(film: Film, scene: Scene) -> list[Take]:
-    """Every take that somebody asked for and nobody rejected."""
+    """Every take that somebody asked for and nobody rejected, and that may still be worked on."""
     takes = valid_takes(film, scene.shot, scene.covered(), scene.kind)
-    return [take for take in takes if take.standing != "rejected"]
-
-
-def _missing(film: Film, works: Mapping[int, FrameWork], role: str) -> list[int]:
-    made = film.frames.frames_made([recipe_of_work(work).sha256 for work in works.values()], role)
-    return [frame for frame, work in works.items() if recipe_of_work(work).sha256 not in made]
+    return [take for take in takes if take.standing != "rejected" and is_signed(film, take)]
 
 
 class _Floor:

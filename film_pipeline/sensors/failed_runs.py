@@ -1,4 +1,4 @@
-"""A run that failed is told where people look: in the film's own store, and by the review app and Discord from there."""
+"""A run that failed is noted in the film's own store, where the review app and Discord find it."""
 
 import dagster as dg
 
@@ -13,11 +13,8 @@ def failed_runs(context: dg.RunFailureSensorContext, film: FilmResource) -> None
     """Note the run that failed last: its id, when, and why."""
     run = context.dagster_run
     said = context.failure_event.message or "it gave no reason"
-    note = {
-        "run_id": run.run_id,
-        "said": said[:2000],
-        "tags": {k: v for k, v in run.tags.items() if k.startswith("film/")},
-    }
+    asked = run.tags.get("film/asked", "")
+    note = {"run_id": run.run_id, "said": said[:2000], "asked": asked}
     try:
         with film.open() as opened:
             opened.frames.set_value(LAST_FAILED, note)

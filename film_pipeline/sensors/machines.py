@@ -18,11 +18,8 @@ async def sweep(film: Film) -> list[str]:
         await landlords.end()
     finally:
         await asyncio.gather(*(backend.close() for backend in film.generating.values()), return_exceptions=True)
-    return [
-        f"{worker.backend} {worker.provider_id}: {worker.state}"
-        for worker in film.ledger.workers.at_work()
-        if worker.job
-    ]
+    rented = [worker for worker in film.ledger.workers.at_work() if worker.job]
+    return [f"{worker.backend} {worker.provider_id}: {worker.state}" for worker in rented]
 
 
 @dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING, target=None)

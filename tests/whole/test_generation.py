@@ -1,6 +1,7 @@
 """Generation from the signature to the cut, on every kind of backend at once, against stand-ins with play money."""
 
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from film_pipeline.stores.rebuild import verify
 
 pytestmark = pytest.mark.blender
 
+PLAY = {"FILM_KEY_PASSPHRASE": "a long passphrase"}
 FIRST, SECOND = "SC010_SH010", "SC010_SH020"
 QUICK = {
     "comfyui": {"frame_s": 0.2, "load_s": 0.05, "node_s": 0.0},
@@ -67,18 +69,27 @@ class Stage:
         return self.film.film(*words)
 
 
+@pytest.fixture(scope="module")
+def _composed_once(_made_once: SmallFilm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated production with a signing key, made up to the gate."""
+    folder = tmp_path_factory.mktemp("simulated")
+    film = SmallFilm(
+        simulated_copy(_made_once.root, folder / "film"), {**PLAY, "XDG_CONFIG_HOME": str(folder / "config")}
+    )
+    for words in (("key", "new", "director", "--add"), ("run", "--through", "cameras")):
+        done = film.film(*words)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
-def stage(made_film: SmallFilm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    root = simulated_copy(made_film.root, tmp_path / "simulated")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("FILM_KEY_PASSPHRASE", "a long passphrase")
+def stage(_composed_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    shutil.copytree(_composed_once, tmp_path / "simulated", symlinks=True)
     with start_all(tmp_path / "stand-ins", QUICK) as studio:
-        for name, value in studio.addresses.items():
+        environment = {**studio.addresses, **PLAY, "XDG_CONFIG_HOME": str(tmp_path / "simulated" / "config")}
+        for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        stage = Stage(SmallFilm(root), studio)
-        stage.ask("key", "new", "director", "--add")
-        stage.ask("run", "--through", "cameras")
-        yield stage
+        yield Stage(SmallFilm(tmp_path / "simulated" / "film", environment), studio)
 
 
 def test_a_shot_goes_from_the_gate_to_the_cut(stage: Stage) -> None:
