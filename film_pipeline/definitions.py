@@ -17,6 +17,7 @@ from film_pipeline.assets import (
     vfx,
 )
 from film_pipeline.resources.film import FilmResource
+from film_pipeline.sensors.discord import discord_review
 from film_pipeline.sensors.failed_runs import failed_runs
 from film_pipeline.sensors.machines import rented_machines
 from film_pipeline.sensors.reaper import lost_runs
@@ -30,7 +31,7 @@ defs = dg.Definitions(
     jobs=[
         dg.define_asset_job("whole_film", selection=dg.AssetSelection.all(), description="Every stage of every shot.")
     ],
-    sensors=[new_shots, takes_asked_for, rented_machines, lost_runs, failed_runs],
+    sensors=[new_shots, takes_asked_for, rented_machines, lost_runs, failed_runs, discord_review],
     resources={"film": FilmResource.from_environment(os.environ)},
     executor=dg.in_process_executor,
 )

@@ -1,5 +1,7 @@
-"""Looking at what was generated, and saying what of it: heroes, discord."""
+"""Looking at what was generated: heroes, and the review on Discord."""
 
+import os
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +12,13 @@ from film_pipeline.core.money import written
 from film_pipeline.core.stages import Stage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from film_pipeline.discord.rounds import Account
     from film_pipeline.hero_pass import QueuedHero
+
+_WATCH_S = 10.0
+_NOTHING = "nothing new"
 
 Scenes = Annotated[
     list[str] | None,
@@ -67,3 +75,53 @@ def _print_heroes(queued: "list[QueuedHero]") -> None:
             console.print(f"    a take: {', '.join(prices)}", markup=False)
         takes = ", ".join(f"{take.take}{f' ({take.standing})' if take.standing else ''}" for take in one.takes)
         console.print(f"    takes: {takes or 'none'}{f'; {one.waits}' if one.waits else ''}", markup=False)
+
+
+@app.command()
+@told
+def discord(
+    check: Annotated[bool, typer.Option("--check", help="Only say whether the bot is let in.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C, a round every few seconds.")] = False,
+    production: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """Post what is new to Discord, and read what people said of it. The studio does so by itself.
+
+    Example: film discord --check
+    """
+    from film_pipeline.discord.rounds import Account, one_round
+    from film_pipeline.discord.rounds import check as checked
+    from film_pipeline.resources.film import REVIEW_URL
+
+    with opened(production) as film:
+        account = Account.from_environment(os.environ, os.environ.get("FILM_REVIEW_URL") or REVIEW_URL)
+        if check:
+            lines = checked(film, account)
+            if as_json:
+                print_json({"check": lines})
+            tell(*lines)
+            return
+        root, done = film.root, one_round(film, account, insist=True)
+    if as_json:
+        print_json(done.as_json())
+    tell(done.said())
+    if watch:
+        _watch(root, account)
+    elif done.stopped or done.problems:
+        raise typer.Exit(1)
+
+
+def _watch(root: "Path", account: "Account") -> None:
+    """Round after round; the film is opened anew each time, so that what its author changes is seen."""
+    from film_pipeline.departments.film import Film
+    from film_pipeline.discord.rounds import one_round
+
+    try:
+        while True:
+            time.sleep(_WATCH_S)
+            with Film(root) as film:
+                said = one_round(film, account).said()
+            if said != _NOTHING:
+                tell(said)
+    except KeyboardInterrupt:
+        tell("nobody reads the channel any more")

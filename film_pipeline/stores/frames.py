@@ -217,6 +217,17 @@ class FrameStore:
         with self.database.reading() as connection:
             return [Turnover.model_validate_json(text) for text in connection.execute(query).scalars()]
 
+    def version_numbers(self, stage: str) -> list[tuple[str, int]]:
+        """Every version of a stage's work by shot, without reading what it is."""
+        query = select(TURNOVERS.c.shot, TURNOVERS.c.version).where(TURNOVERS.c.stage == stage)
+        with self.database.reading() as connection:
+            rows = connection.execute(query.order_by(TURNOVERS.c.shot, TURNOVERS.c.version))
+            return [(row.shot, row.version) for row in rows]
+
+    def version(self, stage: str, shot: str, version: int) -> Turnover | None:
+        """One version of a stage's work on a shot."""
+        return self._turnover(and_(_of(stage, shot), TURNOVERS.c.version == version))
+
     def next_version(self, stage: str, shot: str) -> int:
         with self.database.reading() as connection:
             return (connection.execute(select(func.max(TURNOVERS.c.version)).where(_of(stage, shot))).scalar() or 0) + 1

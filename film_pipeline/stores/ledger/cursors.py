@@ -32,7 +32,8 @@ class Cursors:
                 connection.execute(update(CURSORS).where(CURSORS.c.name == name).values(row))
         return True
 
-    def all(self) -> dict[str, str]:
+    def all(self, beginning: str = "") -> dict[str, str]:
+        """Every cursor by name, or those whose name begins so."""
+        query = select(CURSORS.c.name, CURSORS.c.value).where(CURSORS.c.name.startswith(beginning, autoescape=True))
         with self._books.reading() as connection:
-            rows = connection.execute(select(CURSORS.c.name, CURSORS.c.value).order_by(CURSORS.c.name))
-            return {row.name: row.value for row in rows}
+            return {row.name: row.value for row in connection.execute(query.order_by(CURSORS.c.name))}

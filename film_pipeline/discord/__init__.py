@@ -1,0 +1,1 @@
+"""The review on Discord: what was generated is posted, and what people say of it goes into the ledger."""
