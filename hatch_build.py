@@ -1,4 +1,4 @@
-"""Bundles the review app's browser part whenever the package is built, so that `pip install` from a clone just works."""
+"""Bundles the review app's browser part whenever the package is built, so that `pip install` just works."""
 
 import runpy
 from pathlib import Path

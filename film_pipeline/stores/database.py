@@ -16,7 +16,7 @@ from sqlalchemy.pool import Pool
 
 from film_pipeline.core.problems import FilmProblem
 
-SCHEMA_HEAD = "0001"
+SCHEMA_HEAD = "0002"
 """The newest migration in `migrations/versions/`. It stands here so that opening a store need not load Alembic."""
 
 _BUSY_S = 60

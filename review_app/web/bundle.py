@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 BUILT = HERE.parent / "static"
 MODULES = HERE / "node_modules"
 _STAMP = ".made-from"
-_ISLANDS = ("app", "player", "decks", "wall", "previz")
+_ISLANDS = ("theme", "app", "wall", "decks", "player", "previz", "previz_page")
 """Modules that pages load, each where `src/` has it."""
 
 
@@ -30,6 +30,7 @@ def bundle() -> bool:
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         _esbuild(unfinished)
+        shutil.copytree(HERE / "public", unfinished, dirs_exist_ok=True)
         (unfinished / _STAMP).write_text(made_from, encoding="utf-8")
         shutil.rmtree(BUILT, ignore_errors=True)
         unfinished.replace(BUILT)
@@ -40,7 +41,10 @@ def bundle() -> bool:
 
 def _sources() -> list[Path]:
     named = [HERE / name for name in ("package.json", "package-lock.json", ".npmrc", "bundle.py")]
-    return [*named, *sorted(path for path in (HERE / "src").rglob("*") if path.is_file())]
+    return [
+        *named,
+        *sorted(path for folder in ("src", "public") for path in (HERE / folder).rglob("*") if path.is_file()),
+    ]
 
 
 def _hash_of_sources() -> str:
