@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Row, and_, func, select, tuple_
+from sqlalchemy import Column, and_, func, select, tuple_
 
 from film_pipeline.core.record import Turnover
 from film_pipeline.stores.frames import Edge, FrameStore
@@ -208,5 +208,5 @@ _LANDED = (
 )
 
 
-def _landed(row: Row[Any]) -> Landed:
+def _landed(row: Any) -> Landed:
     return Landed(**row._mapping)

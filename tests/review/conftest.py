@@ -1,0 +1,104 @@
+"""The review app as a person has it: a real server over a film that was really made, in a real Chromium."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+from small_film import SmallFilm
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from review_app.app import review_app
+from review_app.queries import Queries
+
+CHROMIUM = next(
+    (
+        path
+        for path in (os.environ.get("FILM_CHROMIUM", ""), "/usr/bin/chromium", "/usr/bin/google-chrome")
+        if path and Path(path).is_file()
+    ),
+    "/usr/bin/chromium",
+)
+FLAGS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+
+
+@contextmanager
+def served(app: Starlette) -> Iterator[str]:
+    """The app behind a real server on a free port of this machine; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    give_up = time.monotonic() + 30
+    while not server.started:
+        assert time.monotonic() < give_up, "the review app does not start"
+        time.sleep(0.02)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive(), "the review app does not end"
+
+
+def until(holds: Callable[[], object], why: str, timeout_s: float = 15) -> None:
+    """Wait for something that is going to be true."""
+    give_up = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < give_up, why
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def reviewed(_made_once: SmallFilm) -> Iterator[str]:
+    """The address of the app over the made film, for tests that only look at it."""
+    queries = Queries(_made_once.root)
+    with served(review_app(queries)) as address:
+        queries.watch.look().result(timeout=30)
+        until(lambda: queries.seen.worked_out == 2, "the lights are not worked out")
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page whose console stays silent: no error, no refusal of the content policy, no failed request."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    opened = context.new_page()
+    said: list[str] = []
+    opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    yield opened
+    context.close()
+    assert said == []
+
+
+@pytest.fixture
+def client(made_film: SmallFilm) -> Iterator[TestClient]:
+    """The app without a network in between, over a film of the test's own."""
+    with TestClient(review_app(Queries(made_film.root)), base_url="http://127.0.0.1") as opened:
+        until(lambda: opened.get("/scenes").status_code == 200, "the film is not read")
+        yield opened
