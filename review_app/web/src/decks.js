@@ -84,6 +84,8 @@ export class Pictures {
   }
 }
 
+const PATIENCE_MS = 5000;
+
 /** A film whose every frame is a key frame. Frames are counted from 0. */
 export class VideoDeck {
   constructor(video, rate) {
@@ -112,13 +114,28 @@ export class VideoDeck {
     await this.ready();
     while (this.shown !== this.wanted) {
       const frame = this.wanted;
-      await new Promise((done) => {
-        this.video.addEventListener("seeked", done, { once: true });
-        this.video.currentTime = this.rate.middle(frame);
-      });
+      await this.present(frame);
       this.shown = frame;
     }
     return this.shown;
+  }
+  /** Seek, and wait until the frame itself has been told to be on screen: "seeked" alone comes too early now and then. */
+  present(frame) {
+    return new Promise((done, failed) => {
+      const late = setTimeout(() => failed(new Error(`frame ${frame} does not come`)), PATIENCE_MS);
+      const settled = () => {
+        clearTimeout(late);
+        done();
+      };
+      const look = (_, told) => {
+        if (this.rate.beginsAt(told.mediaTime) === frame) settled();
+        else this.video.requestVideoFrameCallback(look);
+      };
+      this.video.requestVideoFrameCallback(look);
+      // Nothing is put on a screen that nobody sees.
+      if (document.hidden) this.video.addEventListener("seeked", settled, { once: true });
+      this.video.currentTime = this.rate.middle(frame);
+    });
   }
   async play(speed) {
     this.playing = true;
