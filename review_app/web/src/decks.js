@@ -140,15 +140,15 @@ export class VideoDeck {
   async play(speed) {
     this.playing = true;
     this.video.playbackRate = speed;
-    this.watch();
+    this.watch((this.watching = {}));
     await this.video.play();
   }
-  watch() {
+  watch(run) {
     this.video.requestVideoFrameCallback((_, told) => {
-      if (!this.playing) return;
+      if (!this.playing || this.watching !== run) return;
       this.shown = this.rate.beginsAt(told.mediaTime);
       this.onframe(this.shown);
-      this.watch();
+      this.watch(run);
     });
   }
   pause() {

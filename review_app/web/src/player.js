@@ -184,26 +184,37 @@ export class Player {
       this.deck.shown = -1;
     }
     const run = (this.run = {});
-    this.deck.onframe = async (frame) => {
-      if (this.run !== run) return;
+    let turning = false;
+    const show = (frame) => {
       this.place = frame;
-      if (frame >= this.range[1]) {
-        this.deck.pause();
-        await this.deck.seek(this.range[0]);
-        if (this.run !== run) return;
-        this.place = this.range[0];
-        this.drawPicture(this.deck.video);
-        await this.deck.play(this.speed);
-        return;
-      }
       this.drawPicture(this.deck.video);
+    };
+    const turn = async () => {
+      if (this.run !== run) return;
+      this.deck.pause();
+      await this.deck.seek(this.range[0]);
+      if (this.run !== run) return;
+      turning = false;
+      show(this.range[0]);
+      await this.deck.play(this.speed);
+    };
+    this.deck.onframe = (frame) => {
+      if (this.run !== run || turning) return;
+      if (frame <= this.range[1]) show(frame);
+      if (frame < this.range[1]) return;
+      // The last frame stays for as long as any other; behind the end of the film no further one would be told.
+      turning = true;
+      setTimeout(() => turn().catch(() => this.run === run && this.playPictures()), 1000 / (this.rate.fps * this.speed));
     };
     try {
       await this.deck.seek(this.place);
-      if (this.run === run) await this.deck.play(this.speed);
+      if (this.run !== run) return;
+      show(this.place);
+      await this.deck.play(this.speed);
     } catch {
-      // The film can't be played: its pictures can, and the status line says which it is.
-      if (this.run === run) this.playPictures();
+      if (this.run !== run) return;
+      this.say("the film can't be played: these are its pictures");
+      this.playPictures();
     }
   }
   playPictures() {
