@@ -20,7 +20,7 @@ FRAMES = Table(
     Column("record", Text, nullable=False),
     Column("engine", String(128), nullable=False, server_default=""),
     Index("frames_by_time", "made_at", "media_path"),
-    Index("frames_by_engine", "engine", "made_at"),
+    Index("frames_by_engine", "engine", "made_at", "media_path"),
     Index("frames_by_recipe", "recipe_sha256"),
     Index("frames_by_content", "sha256"),
     Index("frames_by_shot", "shot", "stage", "version", "frame"),

@@ -19,6 +19,7 @@ SHOWN = {
     "done": "Done",
 }
 _ROWS_A_BLOCK = 16
+_FILTERS_KEPT = 4
 _BLOCKS_AT_ONCE = 3
 _HEADING_HEIGHT, _LINE_HEIGHT, _SHOT_HEIGHT, _GAP = 58, 20, 46, 12
 _LETTERS_A_LINE = {"dialogue": 36, "lyric": 36, "parenthetical": 28}
@@ -61,10 +62,10 @@ def waits(seen: Seen, shot: str) -> str:
 
 def is_shown(seen: Seen, shot: ShotPage, show: str) -> bool:
     """Whether a shot passes a filter."""
-    states = {light.state for light in seen.of(shot.name)}
+    states = seen.states_of(shot.name)
     match show:
         case "waiting":
-            return bool(waits(seen, shot.name))
+            return "stopped" in states
         case "due" | "stopped":
             return show in states
         case "done":
@@ -123,7 +124,7 @@ def routes(desk: Desk) -> list[Route]:
         assert seen.reading is not None
         key = (seen.reading.number, desk.queries.watch.changes if show != "all" else 0, show, words)
         if key not in kept:
-            if len(kept) > 8:
+            if len(kept) >= _FILTERS_KEPT:
                 kept.clear()
             kept[key] = blocks_of(seen, seen.reading, show, words)
         return kept[key]

@@ -3,13 +3,14 @@
 Nothing is looked at while nobody asks.
 """
 
+import gc
 import logging
 import os
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from film_pipeline.core.problems import FilmProblem
@@ -26,7 +27,7 @@ STAGES = tuple(stage.value for stage in Stage)
 LANDING_ROLES = ("render", "color", "vfx", "drawing")
 """The pictures that people wait for."""
 _LOOK_AGAIN_S = 0.5
-_ASK_STORE_S = 10.0
+_ASK_STORE_S = 30.0
 """After so long the store is asked even where its files look untouched."""
 _SHOTS_AT_ONCE = 25
 _NOT_WATCHED = {".film", ".git", "__pycache__"}
@@ -51,9 +52,14 @@ class Seen:
     reading: Reading | None = None
     problem: str = ""
     lights: dict[str, tuple[Light, ...]] = field(default_factory=dict)
+    states: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Which states the lights of each shot have among them."""
 
     def of(self, shot: str) -> tuple[Light, ...]:
         return self.lights.get(shot, _ALL_UNKNOWN)
+
+    def states_of(self, shot: str) -> frozenset[str]:
+        return self.states.get(shot, _UNKNOWN_ALONE)
 
     @property
     def worked_out(self) -> int:
@@ -62,6 +68,7 @@ class Seen:
 
 
 _ALL_UNKNOWN = (UNKNOWN,) * len(STAGES)
+_UNKNOWN_ALONE = frozenset({"unknown"})
 
 
 class FilmWatch:
@@ -118,11 +125,11 @@ class FilmWatch:
             try:
                 self._look()
             except FilmProblem as problem:
-                self._note(Seen(self.seen.reading, str(problem), self.seen.lights))
+                self._note(replace(self.seen, problem=str(problem)))
             except Exception as error:
                 # The thread must go on: what went wrong is shown on every page and written to the log.
                 log.exception("the film could not be looked at")
-                self._note(Seen(self.seen.reading, f"the film can't be looked at: {error!r}", self.seen.lights))
+                self._note(replace(self.seen, problem=f"the film can't be looked at: {error!r}"))
                 self._pending.clear()
             finally:
                 self._answer()
@@ -166,7 +173,11 @@ class FilmWatch:
         for name, shot in reading.shots.items():
             if not only_scenes or Path(shot.file).stem in touched or name not in lights:
                 self._pending[name] = None
-        self._note(Seen(reading, "", {name: lights[name] for name in reading.order if name in lights}))
+        known = {name: lights[name] for name in reading.order if name in lights}
+        self._note(Seen(reading, "", known, {name: self.seen.states[name] for name in known}))
+        # What was read stays for long: the collector need not walk through all of it again and again.
+        gc.collect()
+        gc.freeze()
         self._pending = {name: None for name in self._pending if name in reading.shots}
 
     # The store
@@ -218,6 +229,7 @@ class FilmWatch:
             lights = {shot: (Light("stopped", 0, f"can't be worked out: {error!r}"),) * len(STAGES) for shot in batch}
         if any(self.seen.lights.get(shot) != known for shot, known in lights.items()):
             self.changes += 1
+        self.seen.states.update({shot: frozenset(light.state for light in known) for shot, known in lights.items()})
         self.seen.lights.update(lights)
 
 

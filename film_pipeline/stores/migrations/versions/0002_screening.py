@@ -17,4 +17,4 @@ def upgrade() -> None:
     first = _FIRST_ENGINE[op.get_bind().dialect.name]
     op.execute(sa.text(f"UPDATE frames SET engine = coalesce({first}, '')"))
     op.create_index("frames_by_time", "frames", ["made_at", "media_path"])
-    op.create_index("frames_by_engine", "frames", ["engine", "made_at"])
+    op.create_index("frames_by_engine", "frames", ["engine", "made_at", "media_path"])
