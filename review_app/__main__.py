@@ -29,6 +29,8 @@ def main() -> None:
             root = film.root
     except FilmProblem as problem:
         sys.exit(str(problem))
+    # A thread that reads a long film hands over to one that answers within a millisecond, not five.
+    sys.setswitchinterval(0.001)
     if warning := warning_for(asked.host):
         print(warning, file=sys.stderr, flush=True)
     uvicorn.run(

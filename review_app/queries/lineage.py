@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from film_pipeline.stores.screening import Landed, Lineage
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 200, 44, 64, 12
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 236, 44, 56, 12
 _IN_A_COLUMN = 14
 _LONGEST_WAY = 32
 

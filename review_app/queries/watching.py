@@ -29,7 +29,9 @@ LANDING_ROLES = ("render", "color", "vfx", "drawing")
 _LOOK_AGAIN_S = 0.5
 _ASK_STORE_S = 30.0
 """After so long the store is asked even where its files look untouched."""
-_SHOTS_AT_ONCE = 25
+_SHOTS_AT_ONCE = 10
+_BREATH_S = 0.01
+"""Between two batches of lights, so that pages that are asked for meanwhile come first."""
 _NOT_WATCHED = {".film", ".git", "__pycache__"}
 
 
@@ -104,6 +106,7 @@ class FilmWatch:
         self._stopped.set()
         self._asked.set()
         self._thread.join()
+        gc.unfreeze()
         self.film.close()
         self.film.frames.close()
 
@@ -229,6 +232,7 @@ class FilmWatch:
             lights = {shot: (Light("stopped", 0, f"can't be worked out: {error!r}"),) * len(STAGES) for shot in batch}
         if any(self.seen.lights.get(shot) != known for shot, known in lights.items()):
             self.changes += 1
+        self._stopped.wait(_BREATH_S)
         self.seen.states.update({shot: frozenset(light.state for light in known) for shot, known in lights.items()})
         self.seen.lights.update(lights)
 

@@ -91,3 +91,13 @@ def test_two_people_who_listen_do_not_keep_the_server_from_ending(made_film: Sma
         until(lambda: all(page.locator("h1").count() for page in pages), "the pages are not there")
     for page in pages:
         page.close()
+
+
+def test_the_stages_of_an_open_shot_follow_a_change_of_its_file(made_film: SmallFilm, page: Page) -> None:
+    with served(review_app(Queries(made_film.root))) as address:
+        page.goto(f"{address}/shots/SC010_SH010")
+        page.wait_for_timeout(1500)
+        assert page.locator("#stages .due").count() == 0
+        made_film.edit("shots/SC010.yaml", "lens_mm: 32", "lens_mm: 40")
+        page.locator("#stages .due").first.wait_for(timeout=15000)
+        page.goto("about:blank")

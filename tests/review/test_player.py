@@ -208,6 +208,7 @@ def test_the_cut_around_a_shot_plays_its_neighbours_less_their_handles(reviewed:
     holds(page, f"{_PLAYER}.reel.clips.length === 2")
     clips = player(page, "reel.clips.map((clip) => [clip.shot, clip.first, clip.last])")
     assert clips == [["SC010_SH010", 1002, 1007], ["SC010_SH020", 1002, 1005]]
+    assert frame(page) == 1002
     page.keyboard.press("End")
     shown(page)
     assert page.locator("[data-say=shot]").inner_text() == "SC010_SH020" and frame(page) == 1005

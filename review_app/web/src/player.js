@@ -46,8 +46,7 @@ export class Player {
     this.screen();
     const wanted = Number(new URLSearchParams(location.search).get("frame"));
     if (told.reel) this.around(told.reel);
-    const place = this.reel.placeOf(told.shot.name, wanted || told.shot.first);
-    this.show(Math.max(0, place));
+    this.show(this.reel.nearest(told.shot.name, wanted || told.shot.first));
   }
 
   get stopped() {
@@ -255,17 +254,17 @@ export class Player {
 
   async toggleAround() {
     this.halt();
-    const { frame } = this.now;
+    const { clip, frame } = this.now;
     if (this.reel !== this.alone) {
       this.reel = this.alone;
       this.range = [0, this.reel.length - 1];
-      this.show(Math.max(0, this.reel.placeOf(this.told.shot.name, frame)));
+      this.show(clip.shot === this.told.shot.name ? this.reel.nearest(clip.shot, frame) : 0);
       return;
     }
     const answer = await fetch(`/shots/${encodeURIComponent(this.told.shot.name)}/around`);
     if (!answer.ok) return this.say("there is no cut around this shot");
     this.around((await answer.json()).clips);
-    this.show(Math.max(0, this.reel.placeOf(this.told.shot.name, frame)));
+    this.show(this.reel.nearest(this.told.shot.name, frame));
   }
   around(clips) {
     if (!clips.length) return;

@@ -36,6 +36,13 @@ export class Reel {
     const clip = this.clips.find((c) => c.shot === shot && frame >= c.first && frame <= c.last);
     return clip ? clip.start + frame - clip.first : -1;
   }
+  /** Where a shot's frame plays, or the nearest one that does; 0 where the reel has no such shot. */
+  nearest(shot, frame) {
+    const there = this.placeOf(shot, frame);
+    const clip = this.clips.find((c) => c.shot === shot);
+    if (there >= 0 || !clip) return Math.max(0, there);
+    return clip.start + Math.max(0, Math.min(clip.last, frame) - clip.first);
+  }
   /** The places at which a new exposure begins. */
   exposures() {
     return this.clips.flatMap((clip) =>

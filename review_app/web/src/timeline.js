@@ -68,7 +68,7 @@ export class Timeline {
     for (const clip of reel.clips) {
       const label = reel.clips.length > 1 ? clip.shot : `${clip.first}`;
       if (x(clip.start) > free) {
-        context.fillText(label, x(clip.start) + 3, 54);
+        context.fillText(label, x(clip.start) + 3, 52);
         free = x(clip.start) + context.measureText(label).width + 8;
       }
     }
