@@ -16,7 +16,7 @@ CODES: dict[str, int] = {
     "heroes": 1,
     "vfx": 2,
     "color": 1,
-    "edit": 2,
+    "edit": 3,
     "cut": 2,
     "deliver": 1,
     "master": 2,

@@ -79,7 +79,7 @@ def _post(film: Film, room: Room, discord: Discord, one: Waiting, line: Line) ->
         if not room.keep(intended, None):
             intended = room.post(take.shot, take.work, take.take) or intended
     else:
-        earlier = None
+        earlier = _find_posted(film, room, discord, intended)
     told = earlier or discord.post(room.channel, content, _nonce(mark_of(film, take)), picture)
     post = intended.with_(message=str(told["id"]))
     room.keep(post, intended)
