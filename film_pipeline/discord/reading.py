@@ -51,9 +51,14 @@ _STRANGER = (
 
 @dataclass
 class Heard:
-    """What a round heard. words: given to takes. takes: opened. answers: written. problems: what could not be done."""
+    """What a round heard.
+
+    words: given to takes. takes: opened. answers: written. ignored: words of people who may not judge. problems: what
+    could not be done.
+    """
 
     words: int = 0
+    ignored: int = 0
     takes: list[Take] = field(default_factory=list)
     answers: int = 0
     problems: list[str] = field(default_factory=list)
@@ -136,6 +141,7 @@ class Reader:
 
     def _turn_away(self, told: Document, account: str, answered: bool) -> None:
         """Tell somebody whose word does not count, once for ever."""
+        self.heard.ignored += 1
         if self._room.was_told(account):
             return
         if not answered:
@@ -227,8 +233,10 @@ class Reader:
     def _enter(self, post: Post, name: Reaction, word: Word, new: list[str], seen: Mapping[str, int]) -> None:
         for account in new:
             person = self._people.get(account)
-            if person is not None and person.may_judge:
-                self._say(post, word, person, f"discord {post.message} {name} {account} {seen[account]}")
+            if person is None or not person.may_judge:
+                self.heard.ignored += 1
+                continue
+            self._say(post, word, person, f"discord {post.message} {name} {account} {seen[account]}")
 
     def _wish(self, post: Post, new: list[str], seen: Mapping[str, int]) -> Post:
         """What becomes of the wish for another take: noted, taken back, fulfilled by a reply, or acted on.

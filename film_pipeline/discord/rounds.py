@@ -72,6 +72,7 @@ class Round:
             (self.heard.words, "words heard"),
             (len(self.heard.takes), "takes asked for"),
             (self.heard.answers, "answers"),
+            (self.heard.ignored, "words ignored of people who may not judge"),
         )
         told = ", ".join(f"{number} {what}" for number, what in counted if number)
         return "; ".join(part for part in (told or "nothing new", *self.problems, self.stopped) if part)
@@ -82,6 +83,7 @@ class Round:
             "words": self.heard.words,
             "takes": [{"shot": take.shot, "work": take.work, "take": take.take} for take in self.heard.takes],
             "answers": self.heard.answers,
+            "ignored": self.heard.ignored,
             "problems": self.problems,
             "stopped": self.stopped or None,
         }

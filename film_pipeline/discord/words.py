@@ -12,7 +12,7 @@ LONGEST_IN_ALL = 600
 _LINK = re.compile(r"\[([^\]\n]{0,200})\]\([^)\s]{0,2000}\)")
 # People, roles, channels, emoji of a server, times, commands.
 _MENTIONS = re.compile(r"<(?:@[!&]?|#|a?:\w{1,40}:|t:|/[\w -]{1,100}:)-?\d{1,25}(?::\w)?>|@(?:everyone|here)")
-_ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://\S+", re.IGNORECASE)
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}://\S+", re.IGNORECASE)
 _MARKUP = re.compile(r"[*_~`|\\<>#\[\]]+")
 _LINES = re.compile(r"\s*[\r\n\u2028\u2029\v\f]+\s*")
 _MEANS_SOMETHING = re.compile(r"([\\*_~`|>#\[\]<@])")
@@ -25,11 +25,11 @@ def understood(text: str, most: int = LONGEST_DIRECTION) -> str:
     nothing remains.
     """
     # Nobody means to direct with more than this, and what follows need not be looked at.
-    plain = unicodedata.normalize("NFKC", text[: most * 20])
-    plain = _LINK.sub(r"\1", plain)
-    plain = _ADDRESS.sub(" ", _MENTIONS.sub(" ", plain))
-    plain = _MARKUP.sub(" ", _LINES.sub(", ", plain))
-    plain = "".join(map(_visible, plain))
+    plain = _LINES.sub(", ", text[: most * 20])
+    # What can't be seen goes first: it must not part an address, a mention or a letter from its accent.
+    plain = unicodedata.normalize("NFKC", "".join(map(_visible, plain)))
+    plain = _ADDRESS.sub(" ", _MENTIONS.sub(" ", _LINK.sub(r"\1", plain)))
+    plain = _MARKUP.sub(" ", plain)
     plain = re.sub(r"(?:\s*,)+\s*", ", ", " ".join(plain.split()))
     return cut(plain.strip(" ,;.-"), most)
 

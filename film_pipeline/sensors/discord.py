@@ -6,17 +6,18 @@ from collections.abc import Mapping
 import dagster as dg
 
 from film_pipeline.core.problems import FilmProblem
-from film_pipeline.discord.rounds import TOKEN, Account, Round, one_round
+from film_pipeline.discord.rounds import TOKEN, Account, Pace, Round, one_round
 from film_pipeline.resources.film import FilmResource
 
 TICK_S = 15
+_USUAL = Pace()
 
 
-def review(film: FilmResource, environment: Mapping[str, str]) -> Round:
+def review(film: FilmResource, environment: Mapping[str, str], pace: Pace = _USUAL) -> Round:
     """One round, as the environment says. Raises FilmProblem."""
     account = Account.from_environment(environment, film.review_url)
     with film.open() as opened:
-        return one_round(opened, account)
+        return one_round(opened, account, pace)
 
 
 def status_in(environment: Mapping[str, str]) -> dg.DefaultSensorStatus:

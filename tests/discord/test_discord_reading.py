@@ -37,7 +37,8 @@ def test_a_reaction_counts_once_however_often_it_is_looked_at(channel: Channel) 
 def test_only_people_whom_the_production_names_and_whose_role_may_count(channel: Channel) -> None:
     channel.people.react(["cleo", "stranger", "ada"], channel.message_of(1), CIRCLE)
     channel.people.react(["cleo", "stranger"], channel.message_of(1), ANOTHER)
-    channel.round()
+    assert channel.round().said() == "1 words heard, 4 words ignored of people who may not judge"
+    assert channel.round(full_look_s=0.0).said() == "nothing new", "and it is told once"
     assert channel.said() == [("circle", "ada")]
     assert len(channel.takes()) == 1
 

@@ -48,6 +48,8 @@ HOSTILE = st.lists(st.one_of(st.text(max_size=20), st.sampled_from(_PARTS), st.s
         ("", ""),
         ("<@123456789012345678>\n***\n\u200b", ""),
         ("https://example.org", ""),
+        ("_https://example.org", ""),
+        ("ht\u200btps://example.org @every\u200bone", ""),
     ],
 )
 def test_a_reply_is_understood_as_plain_words_on_one_line(written: str, direction: str) -> None:
