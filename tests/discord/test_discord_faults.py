@@ -146,6 +146,7 @@ def busy(film: ComposedFilm, server: ThreadServer) -> Channel:
     return channel
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answered_first", [False, True])
 def test_killed_between_any_two_calls_nothing_is_lost_or_doubled(
     _requests_of_a_round: int, _rendered_once: ComposedFilm, tmp_path: Any, answered_first: bool
