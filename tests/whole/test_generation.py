@@ -141,7 +141,7 @@ def test_changing_the_composition_locks_the_gate_again_and_says_so(stage: Stage)
     stage.ask("approve", FIRST, "--cap", "1.00", "--as", "director")
     (signed,) = stage.ask("approvals", FIRST)["rows"]
     assert signed[1:4] == [FIRST, "take", "director"]
-    assert signed[6].startswith("1.00 ") or "1.00" in signed[6]
+    assert signed[6] == "1.00 USD of 1.00 USD"
     stage.film.edit("shots/SC010.yaml", "{frame: 1005, pose: think}", "{frame: 1005, pose: reach}")
     stage.ask("run", "--shots", FIRST, "--through", "cameras")
     quoted = stage.ask("quote", FIRST)
