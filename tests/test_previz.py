@@ -47,6 +47,11 @@ def told(shot: Shot, set_: SetDescription = LAMP_ROOM, cast: Mapping[str, Charac
     return previz_of(composed(shot, set_, cast), shot, set_, PRODUCTION)
 
 
+def facing_to(place: tuple[float, float, float]) -> float:
+    """Which way somebody in the middle faces who faces a place."""
+    return float(np.degrees(np.arctan2(place[0], -place[1])))
+
+
 def joints_of(puppet: PrevizPuppet, exposure: int) -> dict[str, Array]:
     """Where a viewer puts the joints: each one's transform after its parent's."""
     pose = puppet.poses[exposure]
@@ -213,6 +218,10 @@ def test_spots_say_where_a_puppet_is_put_and_by_what() -> None:
     assert [spot.mark for spot in spots] == ["here", None, None, "here", None]
     assert [spot.facing_of_mark for spot in spots] == [True, False, False, True, False]
     assert spots[2].ease == "linear"
+    assert {spot.faces for spot in spots} == {None}
+    faced = told(a_shot(cast=[{"character": "pim", "facing": "door"}])).puppets[0].spots[0]
+    assert faced.faces is not None
+    assert (faced.faces[0] > 0.5, faced.facing_deg) == (True, pytest.approx(facing_to(faced.faces)))
     plain = told(a_shot(cast=[{"character": "pim", "at": "here", "facing": 10}])).puppets[0].spots[0]
     assert (plain.facing_deg, plain.says_facing, plain.facing_of_mark) == (10, True, False)
 

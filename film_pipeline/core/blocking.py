@@ -153,9 +153,12 @@ class Blocking:
             return float(towards)
         if towards == member.character:
             raise FilmProblem(f"{towards} can't face itself", "name a mark, a piece or another puppet")
-        target = self._spot(self.members[towards].at)[0] if towards in self.members else self.place(towards)
-        way = target - at
+        way = self.faced(towards) - at
         return float(np.degrees(np.arctan2(way[0], -way[1])))
+
+    def faced(self, towards: str) -> Array:
+        """Where what a puppet faces is: of another puppet where it stands at first."""
+        return self._spot(self.members[towards].at)[0] if towards in self.members else self.place(towards)
 
     def _root(self, member: CastMember, frame: int) -> Array:
         stood = self._stood[member.character]

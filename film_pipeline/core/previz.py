@@ -92,6 +92,7 @@ class PrevizSpot(_Told):
     says_facing: bool = Field(description="whether the file says a facing here; else the mark's or as before")
     mark: str | None = Field(description="the mark that `at` names, where it names one")
     facing_of_mark: bool = Field(description="whether the facing is the mark's own")
+    faces: Vector | None = Field(description="the place that it faces by name, which it faces wherever it stands")
 
 
 class PrevizPuppet(_Told):

@@ -215,6 +215,7 @@ def _spots(member: CastMember, blocking: Blocking) -> Iterable[PrevizSpot]:
         says_facing=says_facing,
         mark=mark,
         facing_of_mark=mark in marks and not says_facing,
+        faces=_faced(blocking, member.facing),
     )
     for key, (at, facing) in zip(member.keys, blocking.stands(member.character), strict=True):
         mark = key.at if isinstance(key.at, str) else None
@@ -228,7 +229,12 @@ def _spots(member: CastMember, blocking: Blocking) -> Iterable[PrevizSpot]:
             says_facing=key.facing is not None,
             mark=mark,
             facing_of_mark=mark is not None and key.facing is None,
+            faces=_faced(blocking, key.facing),
         )
+
+
+def _faced(blocking: Blocking, towards: object) -> Vector | None:
+    return _place(blocking.faced(towards)) if isinstance(towards, str) else None
 
 
 def _camera(composition: Composition, shot: Shot, blocking: Blocking) -> PrevizCamera:
