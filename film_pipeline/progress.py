@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.film import Film
-from film_pipeline.departments.line import Current, Due, Line, State
+from film_pipeline.departments.line import AtGate, Current, Due, Line, State
 from film_pipeline.departments.roster import DEPARTMENTS
 
 _SAY_EVERY_S = 5.0
@@ -64,4 +64,6 @@ def _state(state: State) -> dict[str, Any]:
         return {"state": "current", "version": state.turnover.version, "why": ""}
     if isinstance(state, Due):
         return {"state": "due" if state.recipe else "waits", "version": None, "why": state.why}
+    if isinstance(state, AtGate):
+        return {"state": "gate", "version": None, "why": state.why}
     return {"state": "stopped", "version": None, "why": str(state.problem)}

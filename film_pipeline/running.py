@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.record import Turnover
+from film_pipeline.core.slate import spans
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.department import WHOLE_FILM
 from film_pipeline.departments.film import Film
-from film_pipeline.departments.line import Current, Due, Line, Stopped
+from film_pipeline.departments.line import AtGate, Current, Due, Line, State, Stopped
 from film_pipeline.departments.roster import DEPARTMENTS
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ class Report:
     made: list[tuple[str, str]] = field(default_factory=list)
     current: int = 0
     problems: list[FilmProblem] = field(default_factory=list)
+    at_gate: dict[str, str] = field(default_factory=dict)
+    """Shots that wait for a person, and why."""
     runs: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -39,6 +42,7 @@ class Report:
             "made": [{"department": name, "shot": shot or None} for name, shot in self.made],
             "current": self.current,
             "problems": [problem.as_json() for problem in self.problems],
+            "at_gate": self.at_gate,
             "runs": self.runs,
         }
 
@@ -106,13 +110,15 @@ def _conclude(
                 report.current += 1
                 if before.get(key) != state.turnover:
                     report.made.append(key)
+            if isinstance(state, AtGate):
+                report.at_gate.setdefault(shot or "film", state.why)
             problem = _problem_of(state, failures.get(key))
             if problem is not None and str(problem) not in seen:
                 seen.add(str(problem))
                 report.problems.append(problem)
 
 
-def _problem_of(state: Current | Due | Stopped, failure: dict[str, Any] | None) -> FilmProblem | None:
+def _problem_of(state: State, failure: dict[str, Any] | None) -> FilmProblem | None:
     if isinstance(state, Stopped):
         return state.problem
     if isinstance(state, Due) and failure is not None and not failure["problem"].startswith("waits for"):
@@ -170,17 +176,6 @@ def _key(name: str) -> "dg.AssetKey":
     import dagster as dg
 
     return dg.AssetKey(name)
-
-
-def spans(wanted: Sequence[bool]) -> list[tuple[int, int]]:
-    """The first and last place of every unbroken run of what is wanted."""
-    found: list[tuple[int, int]] = []
-    for place, want in enumerate(wanted):
-        if want and found and found[-1][1] == place - 1:
-            found[-1] = (found[-1][0], place)
-        elif want:
-            found.append((place, place))
-    return found
 
 
 def dagster_home(film: Film) -> Path:

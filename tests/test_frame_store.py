@@ -1,7 +1,5 @@
 import datetime
-import getpass
 import json
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -14,12 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import inspect, make_url, text
 from store_makers import SHOT, a_frame_file, a_place, a_record, a_turnover, digest, open_stores
 
-from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.record import Record, Reference
-from film_pipeline.stores.database import SCHEMA_HEAD, Database
 from film_pipeline.stores.filing import (
     file_frame,
     file_frames,
@@ -32,7 +27,6 @@ from film_pipeline.stores.frames import FrameStore
 from film_pipeline.stores.leases import claim, claim_production
 from film_pipeline.stores.media import MediaStore
 from film_pipeline.stores.rebuild import rebuild, verify
-from film_pipeline.stores.schema import METADATA
 
 Stores = tuple[MediaStore, FrameStore]
 
@@ -222,79 +216,6 @@ def test_a_run_that_falls_silent_is_noticed_and_an_ended_one_is_not(stores: Stor
     assert frames.silent_runs(datetime.timedelta(minutes=1)) == []
     time.sleep(0.01)
     assert frames.silent_runs(datetime.timedelta(milliseconds=5)) == ["alive"]
-
-
-# The database
-
-
-def test_the_migrations_make_exactly_the_tables_that_the_code_uses(tmp_path: Path) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    import film_pipeline.stores.database as home
-
-    database = Database(tmp_path / "film.sqlite")
-    with database.reading() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
-    database.close()
-    scripts = ScriptDirectory(str(Path(home.__file__).parent / "migrations"))
-    assert scripts.get_current_head() == SCHEMA_HEAD
-
-
-def test_a_store_of_newer_software_is_left_alone(tmp_path: Path) -> None:
-    database = Database(tmp_path / "film.sqlite")
-    with database.writing() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    database.close()
-    with pytest.raises(FilmProblem, match=r"version 9999.*install the newer"):
-        Database(tmp_path / "film.sqlite")
-
-
-def test_a_broken_store_is_a_problem_with_its_file_and_mend(tmp_path: Path) -> None:
-    (tmp_path / "film.sqlite").write_bytes(b"this is no database, however long one looks at it" * 100)
-    with pytest.raises(FilmProblem, match=r"film.sqlite.*not a database.*film reindex"):
-        FrameStore(tmp_path / "film.sqlite")
-
-
-def test_a_transaction_that_fails_leaves_nothing(stores: Stores) -> None:
-    _, frames = stores
-    with pytest.raises(RuntimeError), frames.database.writing() as connection:
-        connection.execute(text("INSERT INTO noted VALUES ('a', '1')"))
-        raise RuntimeError("stopped")
-    assert frames.get_value("a") is None
-
-
-def _write_notes(place: str, writer: int, notes: int) -> None:
-    frames = FrameStore(place)
-    for number in range(notes):
-        frames.set_value(f"{writer}.{number}", number)
-    frames.close()
-
-
-def test_many_processes_write_at_once_and_none_is_refused(tmp_path: Path) -> None:
-    place = str(tmp_path / "film.sqlite")
-    spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=_write_notes, args=(place, writer, 40)) for writer in range(4)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
-    assert [writer.exitcode for writer in writers] == [0] * 4
-    frames = FrameStore(place)
-    assert all(frames.get_value(f"{writer}.{number}") == number for writer in range(4) for number in range(40))
-    frames.close()
-
-
-def test_a_forked_worker_uses_connections_of_its_own(stores: Stores) -> None:
-    _, frames = stores
-    frames.set_value("parent", 1)
-    worker = multiprocessing.get_context("fork").Process(target=frames.set_value, args=("child", 2))
-    worker.start()
-    frames.set_value("parent", 3)
-    worker.join(30)
-    assert worker.exitcode == 0
-    assert (frames.get_value("parent"), frames.get_value("child")) == (3, 2)
 
 
 # Rebuilding and checking
@@ -487,33 +408,6 @@ def test_a_killed_process_frees_its_claim_even_if_its_forked_worker_lives(tmp_pa
 # Postgres
 
 
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Postgres server of our own on a socket, where the machine has one to start."""
-    pytest.importorskip("psycopg2")
-    candidates = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = candidates[-1] if candidates else shutil.which("initdb")
-    if found is None:
-        pytest.skip("there is no Postgres on this machine")
-    binaries = Path(found).parent
-    folder = tmp_path_factory.mktemp("postgres")
-    user = "postgres" if os.getuid() == 0 else getpass.getuser()
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
-    if os.getuid() == 0:
-        shutil.chown(folder, user)
-
-    def run_as_user(*command: object) -> None:
-        subprocess.run([str(part) for part in command], user=user, cwd=folder, capture_output=True, check=True)
-
-    run_as_user(binaries / "initdb", "-D", folder / "data", "-A", "trust", "-U", user, "-N")
-    server = [binaries / "pg_ctl", "-D", folder / "data", "-w"]
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-    run_as_user(*server, "-o", options, "-l", folder / "log", "start")
-    yield f"postgresql://{user}@/postgres?host={folder}"
-    run_as_user(*server, "-m", "immediate", "stop")
-
-
 def test_postgres_holds_the_same_rows_as_sqlite(stores: Stores, postgres: str) -> None:
     media, frames = stores
     film_with_everything(stores)
@@ -531,34 +425,3 @@ def test_postgres_holds_the_same_rows_as_sqlite(stores: Stores, postgres: str) -
     served.set_value("scenes", [1])
     assert (served.failures(), served.get_value("scenes")) == ({}, [1])
     served.close()
-
-
-def test_many_processes_write_to_postgres_at_once(postgres: str) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=_write_notes, args=(postgres, writer, 20)) for writer in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join(60)
-    assert [writer.exitcode for writer in writers] == [0] * 3
-
-
-def test_an_unreachable_postgres_is_a_problem_that_hides_the_password() -> None:
-    pytest.importorskip("psycopg2")
-    with pytest.raises(FilmProblem) as unreachable:
-        FrameStore("postgresql://film:secret@127.0.0.1:1/film")
-    assert "secret" not in str(unreachable.value)
-    assert "start the database" in unreachable.value.mend
-
-
-def test_a_plain_path_and_a_sqlite_url_are_the_same_store(tmp_path: Path) -> None:
-    one = FrameStore(f"sqlite:///{tmp_path / 'film.sqlite'}")
-    one.set_value("a", 1)
-    other = FrameStore(str(tmp_path / "film.sqlite"))
-    assert other.get_value("a") == 1
-    with other.database.reading() as connection:
-        assert inspect(connection).has_table("frames")
-        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
-    assert make_url(f"sqlite:///{tmp_path}").get_backend_name() == "sqlite"
-    one.close()
-    other.close()

@@ -51,6 +51,7 @@ def call_sheet(context: dg.AssetExecutionContext, film: FilmResource, department
     )
     failed = [outcome for outcome in outcomes if outcome.problem is not None]
     problems = {outcome.shot or "film": str(outcome.problem) for outcome in failed}
+    waiting = {outcome.shot or "film": outcome.waits for outcome in outcomes if outcome.waits}
     if failed and len(failed) == len(outcomes):
         raise dg.Failure("\n".join(problems.values()), metadata=dict(problems), allow_retries=False)
     return dg.MaterializeResult(
@@ -60,7 +61,7 @@ def call_sheet(context: dg.AssetExecutionContext, film: FilmResource, department
                 passed=not failed,
                 check_name=EVERY_SHOT,
                 severity=dg.AssetCheckSeverity.ERROR,
-                metadata={"shots": len(outcomes), "failed": len(failed), **problems},
+                metadata={"shots": len(outcomes), "failed": len(failed), **problems, **waiting},
             )
         ],
     )
@@ -68,7 +69,10 @@ def call_sheet(context: dg.AssetExecutionContext, film: FilmResource, department
 
 def _file(context: dg.AssetExecutionContext, film: FilmResource, outcome: Outcome) -> None:
     if outcome.turnover is None:
-        context.log.error(str(outcome.problem))
+        if outcome.waits:
+            context.log.info("%s: %s", outcome.shot or "the film", outcome.waits)
+        else:
+            context.log.error(str(outcome.problem))
         return
     context.log_event(
         dg.AssetMaterialization(
@@ -91,6 +95,7 @@ def metadata_of(turnover: Turnover, made: bool, review_url: str) -> Mapping[str,
         "made_now": made,
         "recipe": turnover.recipe_sha256,
         "files": len(turnover.items),
+        **({"review": dg.MetadataValue.url(f"{review_url}/shots/{turnover.shot}")} if turnover.shot else {}),
         "megabytes": round(sum(item.bytes for item in turnover.items) / 1e6, 2),
         **({"pictures": dg.MetadataValue.md(_strip(shown, review_url))} if shown else {}),
     }

@@ -26,7 +26,13 @@ from film_pipeline.core.stages import Stage
 if TYPE_CHECKING:
     from film_pipeline.departments.film import Film
 
-_MARKS = {"current": "[green]v{}[/]", "due": "[yellow]due[/]", "waits": "[dim]–[/]", "stopped": "[red]stopped[/]"}
+_MARKS = {
+    "current": "[green]v{}[/]",
+    "due": "[yellow]due[/]",
+    "waits": "[dim]–[/]",
+    "gate": "[magenta]gate[/]",
+    "stopped": "[red]stopped[/]",
+}
 _DELIVERED = {
     "master (H.264)": ("master", "review"),
     "master (ProRes)": ("master", "prores"),
@@ -56,6 +62,7 @@ def run(
     if as_json:
         print_json(report.as_json())
     tell_problems(report.problems)
+    tell(*(f"{shot} waits: {why}" for shot, why in report.at_gate.items()))
     tell(f"{len(report.made)} made, {report.current - len(report.made)} were up to date. All of it is in {made}.")
     if report.problems:
         raise typer.Exit(1)

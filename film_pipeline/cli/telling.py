@@ -79,8 +79,11 @@ def tell_problems(problems: Iterable[FilmProblem]) -> None:
 def opened(production: Path | None) -> "Iterator[Film]":
     """The production that a command is about."""
     from film_pipeline.departments.film import Film
+    from film_pipeline.simulating import join_simulation
 
     with Film.find((production or Path.cwd()).resolve()) as film:
+        if join_simulation(film.root):
+            tell("simulated: orders go to stand-ins on this machine, and money is play money")
         yield film
 
 

@@ -1,6 +1,7 @@
 """The generation gate: what a signature covers, and whether it lets a take through."""
 
 import datetime
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,12 +12,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, Field
 
 from film_pipeline.core import keys
-from film_pipeline.core.money import written
+from film_pipeline.core.jobs import JobState
+from film_pipeline.core.money import Limit, written
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.production import Approver
 from film_pipeline.core.recipe import sha256_of_json
 
 Work = Literal["take", "hero"]
+"""What is signed for."""
+TicketWork = Literal["take", "hero", "worker"]
+"""What a ticket is for: a frame of a take, a hero still, or the time of a hired worker."""
 _STATEMENT = b"film-pipeline approval 1\n"
 
 
@@ -63,14 +68,21 @@ class Approval(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str
+    id: str = Field(min_length=1, max_length=64)
     production: str
+    ledger: str = Field(description="id of the ledger that it opens: no copy of it, and none that replaces it")
     shot: str
     work: Work = "take"
     covered: Covered
     backends: tuple[str, ...] = Field(min_length=1)
-    takes: int = Field(gt=0)
-    cap_usd: Decimal = Field(ge=0)
+    takes: int = Field(gt=0, le=10_000)
+    cap_usd: Limit = Field(ge=0)
+    frame_cap_usd: Limit | None = Field(
+        default=None,
+        ge=0,
+        description="what one frame may cost at most; only where it is given, frames of unknown price are let through, "
+        "and this much is set aside for each",
+    )
     signer: str
     public_key: str
     signed_at: str = Field(description="UTC, ISO 8601")
@@ -92,11 +104,12 @@ class Approval(BaseModel):
 
 @dataclass(frozen=True)
 class Cleared:
-    """The gate is open."""
+    """The gate is open. backends: those of the ones asked about that the signature covers, in the order asked."""
 
     approval: Approval
     takes_left: int
     cap_left_usd: Decimal
+    backends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +141,8 @@ Verdict = Cleared | Locked | OverBudget
 class Ticket:
     """A reservation: one job at one backend, with its money set aside. It opens nothing by itself: the ledger is asked.
 
-    job: canonical lowercase UUID (version 5 of task and attempt). task: what is made, as `task_of` says it.
+    job: canonical lowercase UUID, as `job_of` gives it. task: what is made, as `task_of` or `worker_task_of` says it.
+    take: 0 for a hired worker, whose shot is the one that it was hired for.
     """
 
     job: str
@@ -136,7 +150,7 @@ class Ticket:
     attempt: int
     approval: str
     shot: str
-    work: Work
+    work: TicketWork
     take: int
     frame: int | None
     backend: str
@@ -151,8 +165,74 @@ class Admission:
     approval: Approval
 
 
+@dataclass(frozen=True)
+class Order:
+    """One frame that is to be made, as far as the gate must know it.
+
+    quoted_usd: what it will cost; None where nobody knows, 0 only where it surely costs nothing.
+    """
+
+    shot: str
+    work: Work
+    take: int
+    frame: int | None
+    recipe_sha256: str
+    covered: Covered
+    backend: str
+    quoted_usd: Decimal | None
+
+    @property
+    def task(self) -> str:
+        return task_of(self.shot, self.work, self.take, self.frame, self.recipe_sha256)
+
+
+@dataclass(frozen=True)
+class WorkerOrder:
+    """The time of a worker that is to be hired: its boot, and what it may idle.
+
+    name: unique, the provider is given it too. The approval of this shot and work pays for it.
+    """
+
+    name: str
+    shot: str
+    work: Work
+    covered: Covered
+    backend: str
+    usd: Decimal
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where an order stands: its ticket, and the state of its job."""
+
+    ticket: Ticket
+    state: JobState
+    new: bool
+
+    @property
+    def made(self) -> bool:
+        """Already made: there is nothing to submit."""
+        return self.state is JobState.INDEXED
+
+
+@dataclass(frozen=True)
+class Reserved:
+    """The orders have their tickets, in the order asked. Some were in work or made already, and cost nothing again."""
+
+    placed: tuple[Placed, ...]
+
+    @property
+    def to_submit(self) -> tuple[Ticket, ...]:
+        """Tickets that nobody has taken to the gate yet."""
+        return tuple(dict.fromkeys(one.ticket for one in self.placed if one.state is JobState.RESERVED))
+
+
 class GateLocked(FilmProblem):
     """A ticket was refused at the gate."""
+
+    @classmethod
+    def because(cls, reasons: Sequence[str], shot: str) -> "GateLocked":
+        return cls(str(Locked(tuple(reasons))), f"film approve {shot}, once that is seen to", shot=shot)
 
 
 class Gate(Protocol):
@@ -166,18 +246,33 @@ class Gate(Protocol):
         """
 
 
-def task_of(shot: str, work: Work, take: int, frame: int | None, recipe_sha256: str) -> str:
+def task_of(shot: str, work: TicketWork, take: int, frame: int | None, recipe_sha256: str) -> str:
     """What a job makes. Among live jobs no two have the same task."""
     return f"{shot}|{work}|{take}|{'' if frame is None else frame}|{recipe_sha256}"
 
 
-def why_not(approval: Approval, production: str, approvers: Sequence[Approver], now: datetime.datetime) -> list[str]:
+def worker_task_of(shot: str, name: str) -> str:
+    """What a hired worker's job is for."""
+    return f"{shot}|worker|{name}"
+
+
+def job_of(ledger: str, task: str, attempt: int) -> str:
+    """The id of a job: the same task and attempt have the same one, and no two ledgers share any."""
+    return str(uuid.uuid5(uuid.UUID(ledger), f"{task}|{attempt}"))
+
+
+def why_not(
+    approval: Approval, production: str, ledger: str, approvers: Sequence[Approver], now: datetime.datetime
+) -> list[str]:
     """Why an approval is worth nothing, whatever the shot looks like; empty where it is good.
 
-    approvers: those of production.yaml. Nothing that stands in the row itself is trusted.
+    ledger: the id of the ledger that is asked. approvers: those of production.yaml. Nothing that stands in the row
+    itself is trusted.
     """
     if approval.production != production:
         return [f"the approval is of the production {approval.production}"]
+    if approval.ledger != ledger:
+        return ["the approval was signed for another ledger: sign again"]
     known = [approver for approver in approvers if approver.public_key == approval.public_key]
     if not known:
         return [f"the key {keys.fingerprint(approval.public_key)} is not among the approvers of production.yaml"]
@@ -216,6 +311,7 @@ def as_json(verdict: Verdict) -> Mapping[str, Any]:
                 "approval": verdict.approval.id,
                 "takes_left": verdict.takes_left,
                 "cap_left_usd": str(verdict.cap_left_usd),
+                "backends": list(verdict.backends),
             }
         case Locked():
             return {"gate": "locked", "reasons": list(verdict.reasons)}

@@ -4,18 +4,19 @@ The free renderer of core/generation.py is called and waited for; these backends
 order needs a ticket of the ledger, whether it costs money or only a licence.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from film_pipeline.core.gate import Covered, Gate, Ticket, Work
+from film_pipeline.core.gate import Covered, Gate, Ticket, Work, task_of
 from film_pipeline.core.generation import Quote
-from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.generators import Purpose as Purpose
+from film_pipeline.core.recipe import Recipe, sha256_of_json
 
-Purpose = Literal["frame", "hero", "look pass"]
 GuideRole = Literal["plate", "pose", "depth", "normal", "character", "set", "look", "frame"]
 
 
@@ -88,6 +89,20 @@ class FrameWork:
     note: Mapping[str, Any] = field(default_factory=dict)
     """What goes into the picture's own metadata: slate, recipe."""
 
+    @cached_property
+    def sha256(self) -> str:
+        """The name of this piece of work, whoever makes it: it is in work at one backend only, whichever that is."""
+        told = {one.name: getattr(self, one.name) for one in fields(self)}
+        guides = [{key: value for key, value in asdict(guide).items() if key != "path"} for guide in self.guides]
+        # Metadata for people decides no pixel, and integers of 64 bits are text to canonical JSON.
+        told |= {"guides": guides, "covered": self.covered.sha256, "note": None, "seed": str(self.seed)}
+        return sha256_of_json({**told, "lora": None if self.lora is None else asdict(self.lora)})
+
+    @property
+    def task(self) -> str:
+        """What a ticket for it names."""
+        return task_of(self.shot, self.work, self.take, self.frame, self.sha256)
+
 
 class Progress(StrEnum):
     """How a job stands at the provider."""
@@ -113,6 +128,8 @@ class News:
     error: str = ""
     retryable: bool = False
     charged_usd: Decimal | None = None
+    estimated: bool = False
+    """Whether the charge is our own reckoning and not the provider's word."""
     seconds: float | None = None
     worker: str = ""
     preview: bytes = b""
@@ -141,6 +158,68 @@ class Health:
     why: str = ""
 
 
+@dataclass(frozen=True)
+class Fit:
+    """How a picture that was made in the sizes a model can is brought to the size that was asked for.
+
+    It is scaled (Lanczos) until it covers, then cropped to its middle. All in pixels, (width, height).
+    """
+
+    rendered: tuple[int, int]
+    delivered: tuple[int, int]
+
+    @property
+    def scaled(self) -> tuple[int, int]:
+        """The least size of the rendered picture's own shape that covers the delivered one."""
+        (wide, high), (width, height) = self.rendered, self.delivered
+        if width * high >= height * wide:
+            return width, -(-high * width // wide)
+        return -(-wide * height // high), height
+
+    @property
+    def crop(self) -> tuple[int, int]:
+        """Where the delivered picture begins in the scaled one: left, top."""
+        wide, high = self.scaled
+        return (wide - self.delivered[0]) // 2, (high - self.delivered[1]) // 2
+
+    def as_recipe(self) -> dict[str, Any]:
+        return {
+            "rendered": list(self.rendered),
+            "delivered": list(self.delivered),
+            "how": "as rendered"
+            if self.rendered == self.delivered
+            else "scaled by Lanczos until it covers, cropped to its middle",
+        }
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """A rented machine and what it has cost so far. The figures only grow, so the last report replaces those before.
+
+    worker: the provider's id. ticket: the job that it was started for. job: what it works on now.
+    boot_s: from the rent's beginning until it took work; idle_s: ready and waiting. cost_usd: all of it, work included;
+    work is also charged to the jobs themselves, so what remains to be settled is `overhead_usd`.
+    """
+
+    worker: str
+    backend: str
+    name: str
+    ticket: str
+    state: Literal["booting", "ready", "unreachable", "ended"]
+    model: str = ""
+    gpu: str = ""
+    usd_per_hour: Decimal | None = None
+    rented_at: str = ""
+    boot_s: float = 0.0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    cost_usd: Decimal | None = None
+    overhead_usd: Decimal | None = None
+    job: str = ""
+    queued: int = 0
+    why: str = ""
+
+
 class SubmitFailed(Exception):
     """The order was not accepted, and surely costs nothing. retry_after_s: 0 where it makes no sense to try again."""
 
@@ -163,6 +242,7 @@ class GeneratingBackend(Protocol):
     name: str
     provider: str
     paid: bool
+    purposes: frozenset[Purpose]
 
     def model(self, purpose: Purpose) -> Model:
         """What it would make such a picture with."""
@@ -172,6 +252,12 @@ class GeneratingBackend(Protocol):
 
     def quote(self, frames: int, size: tuple[int, int], purpose: Purpose = "frame") -> Quote:
         """From known prices; unknown where they are not known."""
+
+    def frame_price(self, size: tuple[int, int], purpose: Purpose) -> Decimal | None:
+        """What one frame costs by itself, without what its worker costs by being there. None where it is unknown."""
+
+    def measured(self, seconds: float, size: tuple[int, int], purpose: Purpose) -> None:
+        """Learn from a frame that took so long."""
 
     def software(self) -> str:
         """Name and version of what makes the pixels, as far as the provider says."""
@@ -203,3 +289,23 @@ class GeneratingBackend(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. Orders go on at the provider."""
+
+
+class Landlord(Protocol):
+    """What a backend that rents machines can also do. None of it needs the gate: it only ends what costs money."""
+
+    def overhead_usd(self) -> Decimal | None:
+        """What one machine costs at most before and after its work, booting and idling. None where it is unknown."""
+
+    async def workers(self) -> list[WorkerReport]:
+        """Every machine of this backend, those that ended in this process too. Raises FilmProblem if it can't tell."""
+
+    async def sweep(self, known: Collection[str]) -> list[WorkerReport]:
+        """End every machine of this production that is not known: those that were ended.
+
+        known: jobs whose machine is still needed (`WorkerReport.ticket`), or ids of machines (`WorkerReport.worker`),
+        over all backends of the production. Raises FilmProblem where a machine could not be ended.
+        """
+
+    async def end_idle(self) -> list[WorkerReport]:
+        """End the machines that have had nothing to do for as long as production.yaml allows. `health` does so too."""

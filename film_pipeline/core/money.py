@@ -1,8 +1,10 @@
 """Money: decimal dollars, counted in whole millionths, so that a database adds them up exactly."""
 
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from typing import Annotated
 
-MICROS_A_DOLLAR = 1_000_000
+from pydantic import AfterValidator
+
 _LEAST = Decimal("0.000001")
 LARGEST_USD = Decimal("1000000000")
 
@@ -24,17 +26,33 @@ def usd(amount: str | int | Decimal) -> Decimal:
     return read.quantize(_LEAST, ROUND_CEILING)
 
 
+def limit(amount: Decimal) -> Decimal:
+    """A cap or a budget, written in one way only, so that what is signed is the same text everywhere.
+
+    Raises ValueError where it is finer than a millionth: rounded, it would be another limit.
+    """
+    micros_of(amount)
+    return usd(amount)
+
+
+Limit = Annotated[Decimal, AfterValidator(limit)]
+"""The field of a model that holds a cap or a budget."""
+
+
 def micros_of(amount: Decimal) -> int:
-    """The amount in millionths of a dollar. Raises ValueError where it is finer than that."""
-    counted = amount * MICROS_A_DOLLAR
-    if counted != counted.to_integral_value():
+    """The amount in millionths of a dollar, negative ones too. Raises ValueError where it is finer than that."""
+    if not amount.is_finite() or abs(amount) > LARGEST_USD:
+        raise ValueError(f"{amount} is no amount of money that can be spent")
+    # Compared, not multiplied: a product is rounded to 28 digits, and what is finer would be gone.
+    counted = amount.quantize(_LEAST)
+    if counted != amount:
         raise ValueError(f"{amount} is finer than a millionth of a dollar")
-    return int(counted)
+    return int(counted.scaleb(6))
 
 
 def dollars(micros: int) -> Decimal:
     """The amount that so many millionths are."""
-    return Decimal(micros) / MICROS_A_DOLLAR
+    return Decimal(micros).scaleb(-6)
 
 
 def written(amount: Decimal | None, currency: str = "USD") -> str:

@@ -3,9 +3,10 @@
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from film_pipeline.core.files import FilmFile
+from film_pipeline.core.generators import FREE_RENDERERS, BackendName, BackendPlan
 from film_pipeline.core.shot import ExposurePlan
 from film_pipeline.core.timing import Rate
 from film_pipeline.core.units import FRAMES, FRAMES_A_SECOND, PIXELS
@@ -72,6 +73,9 @@ class Production(FilmFile):
     author: str = Field(default="", description="whose name goes into the records; the system's user unless given")
     script: str = Field(default="script.fountain", description="the screenplay, .fountain or .fdx, in this folder")
     approvers: tuple[Approver, ...] = Field(default=(), description="who may sign for money")
+    generation: dict[BackendName, BackendPlan] = Field(
+        default_factory=dict, description="backends that frames are generated on, by the name that people sign"
+    )
     backends: tuple[str, ...] = Field(
         default=("cycles",), min_length=1, description="what generates frames, in order of preference"
     )
@@ -82,6 +86,29 @@ class Production(FilmFile):
         default=("oiio",), min_length=1, description="what finishes frames, in order of preference"
     )
     loudness_lufs: float = Field(default=-16.0, le=0, ge=-40, description="integrated loudness of the masters")
+
+    @field_validator("backends")
+    @classmethod
+    def _are_described(cls, backends: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "generation" not in info.data:
+            return backends
+        known = [*FREE_RENDERERS, *info.data["generation"]]
+        for name in backends:
+            if name not in known:
+                raise ValueError(
+                    f"there is no backend {name!r}: choose among {', '.join(known)}, or describe it under generation"
+                )
+        if len(set(backends)) != len(backends):
+            raise ValueError("a backend stands there twice: name each once, in order of preference")
+        return backends
+
+    @field_validator("generation")
+    @classmethod
+    def _renames_no_renderer(cls, generation: dict[str, BackendPlan]) -> dict[str, BackendPlan]:
+        for name in FREE_RENDERERS:
+            if name in generation:
+                raise ValueError(f"{name} is the free renderer: give this backend another name")
+        return generation
 
     @property
     def rate(self) -> Rate:

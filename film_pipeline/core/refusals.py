@@ -96,6 +96,12 @@ def _told(detail: Any, location: Location, model: type[BaseModel]) -> tuple[str,
         return "this field is needed", f"add `{name}:` here"
     if kind == "missing":
         return f"this list has no value number {detail['loc'][-1] + 1}", "write as many as docs/files.md says"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tag = detail["ctx"]["discriminator"].strip("'")
+        choices = _choices(detail["ctx"].get("expected_tags", ""))
+        return f"what it is must be said by `{tag}:`", f"choose among {', '.join(choices)}" if choices[
+            0
+        ] else f"add `{tag}:`"
     got = detail.get("input")
     says = f", and the file says {got!r}" if isinstance(got, str | int | float | bool) else ""
     if kind == "literal_error":

@@ -23,6 +23,8 @@ _BY_SUFFIX = {
     "_lufs": "LUFS",
     "_db": "dB",
     "_seconds": "seconds",
+    "_s": "seconds",
+    "_gb": "gigabytes",
     "_frame": "frame number",
 }
 

@@ -47,6 +47,7 @@ def composition_ingredients(film: Film, film_shot: FilmShot) -> dict[str, Any]:
     }
 
 
+GUIDING_SAMPLES = 8
 STAGE_DEPTH = 4
 """Folders between `.film` and a turned-over stage: shots/SC010_SH010/cameras/v001."""
 BENCH_DEPTH = 2
@@ -73,12 +74,20 @@ def previz_of_shot(film: Film, film_shot: FilmShot, composition: Composition, lo
 
 def _pass_settings(film: Film) -> dict[str, Any]:
     width, height = rendered_size(film.production)
-    return {
+    samples = film.production.quality.pass_samples
+    settings: dict[str, Any] = {
         "engine": film.scene_engine.name,
         "size": [width, height],
-        "samples": film.production.quality.pass_samples,
+        "samples": samples,
         "bounces": 0,
     }
+    # A plate that guides a model is seen by it: it is shot without noise, where for our own eyes a quick one will do.
+    return settings | {"samples": max(samples, GUIDING_SAMPLES), "denoise": True} if film.generates else settings
+
+
+def plate_stops(film: Film, film_shot: FilmShot) -> float:
+    """How many stops a plate is brightened: one that guides a model shows the shot as it will be exposed."""
+    return film.look(film_shot).exposure_stops if film.generates else 0.0
 
 
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
@@ -87,6 +96,7 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         composition=composition_ingredients(film, film.shot(shot)),
         passes=_pass_settings(film),
         look=upstream.of("look", shot).facts["render_look_sha256"],
+        **({"stops": plate_stops(film, film.shot(shot))} if film.generates else {}),
     )
 
 
@@ -159,13 +169,14 @@ def _made_from(job: Job) -> tuple[Reference, ...]:
 
 def _shoot_passes(job: Job, composition: Composition, digests: dict[str, str], lock: str) -> None:
     film, engine = job.film, job.film.scene_engine
-    settings = _pass_settings(film)
+    settings, stops = _pass_settings(film), plate_stops(film, job.film_shot)
     frames = composition.sheet.unique_frames
     passes: dict[int | None, Recipe] = {
         frame: recipe_for("cameras.passes", digest=digests[str(frame)], settings=settings) for frame in frames
     }
     plates: dict[int | None, Recipe] = {
-        frame: recipe_for("cameras.plate", digest=digests[str(frame)], settings=settings) for frame in frames
+        frame: recipe_for("cameras.plate", digest=digests[str(frame)], settings=settings, stops=stops)
+        for frame in frames
     }
     there = job.found("passes", passes) & job.found("plate", plates)
     missing = first_of_each(passes, there)
@@ -177,7 +188,7 @@ def _shoot_passes(job: Job, composition: Composition, digests: dict[str, str], l
         nonlocal landed
         looked_at = _inspect(read_passes(path, composition.identities), job.shot, frame)
         plate = job.bench / f"plate.{frame}.png"
-        Image.fromarray(to_display(looked_at.beauty)).save(plate)
+        Image.fromarray(to_display(looked_at.beauty, stops)).save(plate)
         common: dict[str, Any] = {
             "engine": engine.name,
             "software": engine.version(),
@@ -200,9 +211,9 @@ def _shoot_passes(job: Job, composition: Composition, digests: dict[str, str], l
             ShootSettings(
                 width=width,
                 height=height,
-                samples=film.production.quality.pass_samples,
+                samples=settings["samples"],
                 bounces=0,
-                denoise=False,
+                denoise=settings.get("denoise", False),
                 passes=True,
             ),
             bring_home,

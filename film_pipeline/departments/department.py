@@ -6,6 +6,7 @@ import datetime
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,13 +15,15 @@ from typing import Any, Literal
 from film_pipeline import __version__
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe
-from film_pipeline.core.record import Event, Item, Lineage, Record, Reference, Turnover
+from film_pipeline.core.record import Event, Item, Lineage, Record, Reference, Signature, Turnover
 from film_pipeline.core.slate import WHOLE_FILM_SLATE, Slate
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.codes import CODES
 from film_pipeline.departments.film import Film, FilmShot
 from film_pipeline.stores.filing import file_frames
+from film_pipeline.stores.thumbnails import READY_WIDTHS
 
+_LOOKED_AT_ONCE = 2
 WHOLE_FILM = ""
 """The shot of what belongs to the whole film: the cut, the animatic, the master."""
 
@@ -64,6 +67,10 @@ class Department:
     make: Callable[[Job], dict[str, Any]]
     whole_film: bool = False
     says: str = ""
+    prepare: Callable[[Film, Mapping[str, Upstream], Progress], None] | None = None
+    """Work for all due shots of a run together, before each is made. Their claims are held."""
+    version: Callable[[Film, str, Upstream], int | None] | None = None
+    """The version that is made next, where it is not simply the next number."""
 
     @property
     def code_version(self) -> str:
@@ -91,6 +98,8 @@ class NewFile:
     fallback: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
     extension: str = ""
+    ticket: str = ""
+    signoffs: tuple[Signature, ...] = ()
     continues: Item | None = None
     """The frame that this is a further state of: its events and licences go on in this file's record."""
 
@@ -159,10 +168,24 @@ class Job:
         """Bring finished files home: hashed, stored, linked to their place, recorded and indexed."""
         self._file([(new.path, self._record(new), self._place_of(new)) for new in new_files])
 
+    def ready_to_look_at(self, role: str, turnover: Turnover | None = None) -> None:
+        """Have the small pictures of a role ready, so that nobody who looks at them waits. turnover: this job's unless
+        given. Raises FilmProblem where one of them is no picture.
+        """
+        items = turnover.items if turnover is not None else self.items
+        with ThreadPoolExecutor(_LOOKED_AT_ONCE) as pool:
+            for _ in pool.map(self._make_small, [item.sha256 for item in items if item.role == role]):
+                pass
+
+    def _make_small(self, sha256: str) -> None:
+        self.film.media.make_thumbnails(sha256, READY_WIDTHS)
+
     def _file(self, batch: Sequence[tuple[Path, Record, str]]) -> None:
         if not batch:
             return
         for record in file_frames(self.film.media, self.film.frames, batch):
+            # A file that is found and then made anew takes the place of what was found.
+            self.items = [item for item in self.items if item.path != record.media_path]
             self.items.append(
                 Item(
                     role=record.role,
@@ -182,6 +205,7 @@ class Job:
     def _record(self, new: NewFile) -> Record:
         place = self._place_of(new)
         before = self._before(new)
+        signoffs = (*(before.signoffs if before else ()), *new.signoffs)
         licences = [*(before.license_summary if before else ()), new.licence, *(ref.licence for ref in new.references)]
         event = Event(
             engine=new.engine,
@@ -209,6 +233,9 @@ class Job:
             recipe=new.recipe.ingredients,
             composition_lock=new.composition_lock,
             take=new.take,
+            ticket=new.ticket,
+            signoffs=signoffs,
+            certified_by=", ".join(dict.fromkeys(signature.name for signature in signoffs)),
             references=new.references,
             fallback=new.fallback,
             made_at=utc_now(),

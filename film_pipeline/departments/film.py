@@ -1,5 +1,6 @@
 """An opened production: the author's files, the stores and the engines, for every department to work with."""
 
+import copy
 import getpass
 import os
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from film_pipeline.core.files import inside, line_of, load_yaml, read_yaml
+from film_pipeline.core.generating import GeneratingBackend
 from film_pipeline.core.generation import FrameBackend
 from film_pipeline.core.look import Look, LookFile, read_look, resolve
 from film_pipeline.core.ports import SceneEngine
@@ -23,12 +25,17 @@ from film_pipeline.core.shot import SceneFile, Shot
 from film_pipeline.core.slate import ShotName
 from film_pipeline.core.timing import ExposureSheet
 from film_pipeline.core.usd_parts import FolderTextures
+from film_pipeline.orchestrator.wanted import Key
 from film_pipeline.stores.filing import recover
 from film_pipeline.stores.frames import FrameStore
+from film_pipeline.stores.ledger import Ledger
+from film_pipeline.stores.ledger.ledger import LEDGER_FILE
 from film_pipeline.stores.media import MediaStore
 
 PRODUCTION_FILE = "production.yaml"
 _IDENTITIES = "scene_identities"
+_READ_ONCE = ("author", "screenplay", "scene_files", "shots", "look_file", "_sets", "_cast")
+"""What an opened film keeps of its author's files."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +59,35 @@ class FilmShot:
 class Film:
     """A production that was found on disk and opened. Close it, so that its engines stop."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, only_reads: bool = False) -> None:
+        """only_reads: leave the stores as they are, for somebody who only looks."""
         self.root = root
+        self.only_reads = only_reads
         self.production = read_yaml(root / PRODUCTION_FILE, Production)
         self.made = root / ".film"
         self.made.mkdir(exist_ok=True)
         self.media = MediaStore(self.made)
         self.frames = FrameStore(self.made / "film.sqlite")
-        recover(self.media, self.frames)
+        if not only_reads:
+            recover(self.media, self.frames)
         self.problems: list[FilmProblem] = []
+        self._scenes_read: dict[tuple[Path, int, int], SceneFile] = {}
         self._open_engines = ExitStack()
         self._backends: dict[str, FrameBackend] = {}
+        self.ungenerated: dict[Key, str] = {}
+        """Why frames did not come home in the last fan-out, by shot, work, take and frame."""
+
+    def read_anew(self) -> Self:
+        """The same production with its author's files as they are now, over the same stores.
+
+        Scene files that did not change are not read again. Raises FilmProblem where the production can't be read.
+        """
+        again = copy.copy(self)
+        for name in _READ_ONCE:
+            again.__dict__.pop(name, None)
+        again.production = read_yaml(self.root / PRODUCTION_FILE, Production)
+        again.problems = []
+        return again
 
     @classmethod
     def find(cls, start: Path) -> Self:
@@ -90,6 +115,9 @@ class Film:
         """Stop the engines that were started."""
         self._open_engines.close()
         self.__dict__.pop("scene_engine", None)
+        ledger = self.__dict__.pop("ledger", None)
+        if ledger is not None:
+            ledger.close()
         self._backends.clear()
 
     @cached_property
@@ -116,7 +144,7 @@ class Film:
         previous = SceneIdentities.from_dict(known) if known else None
         screenplay = read_screenplay(self.script_file, previous)
         identities = SceneIdentities.of(screenplay, previous).as_dict()
-        if identities != known:
+        if identities != known and not self.only_reads:
             self.frames.set_value(_IDENTITIES, identities)
         return screenplay
 
@@ -129,7 +157,7 @@ class Film:
         found: dict[str, tuple[Path, SceneFile]] = {}
         for path in sorted((self.root / "shots").glob("*.yaml")):
             try:
-                scene = read_yaml(self._own(f"shots/{path.name}", path), SceneFile)
+                scene = self._read_scene_file(path)
             except FilmProblem as problem:
                 self.problems.append(problem)
                 continue
@@ -153,6 +181,20 @@ class Film:
                 )
             )
         return {scene_id: found[scene_id] for scene_id in order if scene_id in found}
+
+    def _read_scene_file(self, path: Path) -> SceneFile:
+        """A scene file by its time and size: a production of many scenes is read in a moment when one has changed."""
+        try:
+            status = path.stat()
+        except OSError:
+            return read_yaml(self._own(f"shots/{path.name}", path), SceneFile)
+        key = (path, status.st_mtime_ns, status.st_size)
+        if key not in self._scenes_read:
+            scene = read_yaml(self._own(f"shots/{path.name}", path), SceneFile)
+            for stale in [read for read in self._scenes_read if read[0] == path]:
+                del self._scenes_read[stale]
+            self._scenes_read[key] = scene
+        return self._scenes_read[key]
 
     @cached_property
     def shots(self) -> dict[str, FilmShot]:
@@ -287,6 +329,24 @@ class Film:
         # A Blender that somebody else serves over HTTP, on a machine with a better GPU, say; else one is started here.
         url = os.environ.get("FILM_BLENDER_URL") or None
         return self._open_engines.enter_context(engines[self.production.scene_engines[0]](url))
+
+    @property
+    def generates(self) -> bool:
+        """Whether frames are generated on backends that take orders, through the gate; else the free renderer works."""
+        return self.production.backends[0] in self.production.generation
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Decisions and money. FILM_LEDGER_URL names a Postgres that several machines share; else it is a file here."""
+        place = os.environ.get("FILM_LEDGER_URL") or self.made / LEDGER_FILE
+        return Ledger.of(self.production, place)
+
+    @cached_property
+    def generating(self) -> dict[str, GeneratingBackend]:
+        """The generating backends by name, the preferred one first. Nothing is connected by asking."""
+        from film_pipeline.backends.registry import backends_of
+
+        return backends_of(self.production, self.root, os.environ)
 
     @property
     def backend(self) -> FrameBackend:

@@ -1,8 +1,10 @@
 """The production line: what is current, what is due, and making what is due, shot by shot."""
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from film_pipeline.core.gate import GateLocked
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Turnover
@@ -39,13 +41,20 @@ class Due:
 
 
 @dataclass(frozen=True)
+class AtGate:
+    """The shot waits for a person: nobody has signed for it as it is now."""
+
+    why: str
+
+
+@dataclass(frozen=True)
 class Stopped:
     """The shot can't be worked on until its problem is mended."""
 
     problem: FilmProblem
 
 
-State = Current | Due | Stopped
+State = Current | Due | AtGate | Stopped
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,11 @@ class Outcome:
     turnover: Turnover | None = None
     made: bool = False
     problem: FilmProblem | None = None
+    waits: str = ""
+    """What a person has yet to decide."""
+
+
+_BEFORE = "the shot waits at the gate before"
 
 
 @dataclass
@@ -67,8 +81,9 @@ class Line:
     departments: Mapping[str, Department]
     changed: bool = False
     """Whether anything was turned over, so that the published lineage is behind."""
+    latest: dict[tuple[str, str], Turnover] | None = None
+    """The current turnovers; those of the whole film are read when they are first asked for."""
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
-    _latest: dict[tuple[str, str], Turnover] | None = None
 
     def shots_of(self, department: Department, shots: Iterable[str]) -> list[str]:
         return [WHOLE_FILM] if department.whole_film else list(shots)
@@ -83,6 +98,8 @@ class Line:
         if key not in self._states:
             try:
                 self._states[key] = self._find_state(self.departments[name], shot)
+            except GateLocked as locked:
+                self._states[key] = AtGate(locked.problem)
             except FilmProblem as problem:
                 self._states[key] = Stopped(of_shot(problem, shot))
         return self._states[key]
@@ -98,7 +115,7 @@ class Line:
             return Due(f"{missing} is gone", recipe) if missing else Current(latest)
         return Due("its inputs changed" if latest else "never made", recipe)
 
-    def _upstream(self, department: Department, shot: str) -> Upstream | Due | Stopped:
+    def _upstream(self, department: Department, shot: str) -> Upstream | Due | AtGate | Stopped:
         turnovers: dict[tuple[str, str], Turnover] = {}
         for need in department.needs:
             before = self.departments[need]
@@ -107,15 +124,17 @@ class Line:
                 state = self.state(need, upstream_shot)
                 if isinstance(state, Stopped):
                     return state
+                if isinstance(state, AtGate):
+                    return state if state.why.startswith(_BEFORE) else AtGate(f"{_BEFORE} {need}: {state.why}")
                 if isinstance(state, Due):
                     return Due(f"waits for {need}" + (f" of {upstream_shot}" if upstream_shot and not shot else ""))
                 turnovers[need, upstream_shot] = state.turnover
         return Upstream(turnovers)
 
     def _newest(self) -> dict[tuple[str, str], Turnover]:
-        if self._latest is None:
-            self._latest = self.film.frames.latest_all()
-        return self._latest
+        if self.latest is None:
+            self.latest = self.film.frames.latest_all()
+        return self.latest
 
     def _missing(self, turnover: Turnover) -> str:
         made = self.film.made
@@ -133,6 +152,9 @@ class Line:
         A shot that fails is reported and the others go on. `filed` hears of each shot as soon as it is done.
         """
         department = self.departments[name]
+        if department.prepare is not None:
+            shots = list(shots)
+            self._prepare(department, shots, progress)
         outcomes = []
         for shot in self.shots_of(department, shots):
             outcome = self._work_on(department, shot, progress)
@@ -141,10 +163,27 @@ class Line:
                 filed(outcome)
         return outcomes
 
+    def _prepare(self, department: Department, shots: Iterable[str], progress: Progress) -> None:
+        """Let a department work on all its due shots together."""
+        due: dict[str, Upstream] = {}
+        for shot in shots:
+            state, upstream = self.state(department.name, shot), self._upstream(department, shot)
+            if isinstance(state, Due) and state.recipe is not None and isinstance(upstream, Upstream):
+                due[shot] = upstream
+        if not due or department.prepare is None:
+            return
+        with ExitStack() as claims:
+            # In one order everywhere, so that two runs never wait for each other.
+            for shot in sorted(due):
+                claims.enter_context(claim(self.film.made, department.name, shot))
+            department.prepare(self.film, due, progress)
+
     def _work_on(self, department: Department, shot: str, progress: Progress) -> Outcome:
         state = self.state(department.name, shot)
         if isinstance(state, Current):
             return Outcome(department.name, shot, state.turnover)
+        if isinstance(state, AtGate):
+            return Outcome(department.name, shot, waits=state.why)
         try:
             if isinstance(state, Stopped):
                 raise state.problem
@@ -176,7 +215,7 @@ class Line:
         upstream = self._upstream(department, shot)
         if not isinstance(upstream, Upstream):
             raise FilmProblem(f"what {department.name} needs has changed meanwhile", "run it again", shot=shot)
-        version = before.version if before is not None else film.frames.next_version(department.name, shot)
+        version = before.version if before is not None else self._next_version(department, shot, upstream)
         with workbench(film) as bench:
             job = Job(film, department, shot, upstream, recipe, version, bench, progress)
             facts = department.make(job)
@@ -190,6 +229,10 @@ class Line:
             )
             file_turnover(film.media, film.frames, turnover, job.slate.folder)
         return turnover, True
+
+    def _next_version(self, department: Department, shot: str, upstream: Upstream) -> int:
+        asked = department.version(self.film, shot, upstream) if department.version is not None else None
+        return asked if asked is not None else self.film.frames.next_version(department.name, shot)
 
     def _made(self, department: Department, shot: str, turnover: Turnover) -> None:
         self.changed = True

@@ -1,5 +1,6 @@
 """Stage 6, render: a take of the shot's unique frames, from a backend, inside the composition lock."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from film_pipeline.departments.department import (
     Department,
     Job,
     NewFile,
+    Progress,
     Upstream,
     first_of_each,
     recipe_for,
     reference,
 )
 from film_pipeline.departments.film import Film
+from film_pipeline.departments.generated import generate, generated_recipe, generated_version, make_generated
 from film_pipeline.departments.pictures_of import rendered_size
 
 
@@ -26,6 +29,8 @@ def _settings(film: Film) -> dict[str, Any]:
 
 
 def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
+    if film.generates:
+        return generated_recipe(film, shot, upstream)
     cameras = upstream.of("cameras", shot)
     return recipe_for(
         "render",
@@ -35,13 +40,20 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     )
 
 
+def _prepare(film: Film, due: Mapping[str, Upstream], progress: Progress) -> None:
+    if film.generates:
+        generate(film, due, RENDER, progress)
+
+
+def _version(film: Film, shot: str, upstream: Upstream) -> int | None:
+    return generated_version(film, shot, upstream) if film.generates else None
+
+
 def _make(job: Job) -> dict[str, Any]:
+    if job.film.generates:
+        return make_generated(job)
     film, cameras = job.film, job.input("cameras")
     backend, settings = film.backend, _settings(film)
-    if backend.paid:
-        raise FilmProblem(
-            f"{backend.name} costs money and no ticket was given", "have the shot approved", shot=job.shot
-        )
     look = film.look(job.film_shot).render_part
     recipes: dict[int | None, Recipe] = {
         int(frame): recipe_for("render.frame", backend=settings, digest=digest, look=look)
@@ -99,14 +111,17 @@ def _make(job: Job) -> dict[str, Any]:
         raise FilmProblem(
             f"{len(recipes) - landed} frames did not come back from {backend.name}", "run it again", shot=job.shot
         )
+    job.ready_to_look_at("render")
     return {"take": job.version, "backend": backend.name, "frames": len(recipes), "found": len(there)}
 
 
 RENDER = Department(
     "render",
     Stage.RENDER,
-    needs=("cameras", "look"),
+    needs=("cameras", "look", "set_characters"),
     recipe=_recipe,
     make=_make,
+    prepare=_prepare,
+    version=_version,
     says="A take: the shot's unique frames from a backend, made inside the composition lock.",
 )

@@ -18,10 +18,12 @@ from film_pipeline.core.stages import Stage
 from film_pipeline.departments.cameras import BENCH_DEPTH
 from film_pipeline.departments.department import Department, Job, NewFile, Upstream, recipe_for, software
 from film_pipeline.departments.film import Film
+from film_pipeline.departments.generation import SHEET
 from film_pipeline.pictures.turnaround import ANGLES, turnaround_sheet
 
 TURNAROUND_SIZE = (240, 360)
 TURNAROUND_SAMPLES = 4
+SHEET_SIZE, SHEET_ANGLES, SHEET_SAMPLES = (288, 432), 4, 8
 
 
 def _new_stage(path: Path, name: str) -> Usd.Stage:
@@ -39,6 +41,8 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
         "set_characters",
         set=film.set_of(film_shot).sha256,
         cast={name: character.sha256 for name, character in film.cast_of(film_shot).items()},
+        # Only generating backends are guided by character sheets.
+        **({"sheets": [*SHEET_SIZE, SHEET_ANGLES, SHEET_SAMPLES]} if film.generates else {}),
     )
 
 
@@ -48,6 +52,8 @@ def _make(job: Job) -> dict[str, Any]:
     _keep_set(job, set_, film_shot.scene.set)
     for done, (name, character) in enumerate(cast.items(), 1):
         _keep_puppet(job, name, character)
+        if film.generates:
+            _keep_sheet(job, name, character)
         job.done(done, len(cast))
     return {"set": film_shot.scene.set, "cast": ", ".join(cast), "said": said_of(set_, cast)}
 
@@ -78,6 +84,40 @@ def _keep_puppet(job: Job, name: str, character: Character) -> None:
     path = puppet_stage(job, name, character)
     made_from = Reference(role="character", name=name, sha256=character.sha256, licence=character.file.licence)
     _keep_model(job, path, f"puppet_{name}", "puppet", recipe, made_from)
+
+
+def _keep_sheet(job: Job, name: str, character: Character) -> None:
+    """The puppet from four sides in one picture: what guides a generating model to the same face in every frame."""
+    recipe = recipe_for(
+        "set_characters.sheet",
+        puppet=character.sha256,
+        size=list(SHEET_SIZE),
+        angles=SHEET_ANGLES,
+        samples=SHEET_SAMPLES,
+    )
+    role, engine = f"{SHEET}{name}", job.film.scene_engine
+    if job.found(role, {None: recipe}):
+        return
+    stage_file = puppet_stage(job, f"{name}_sheet", character, props=())
+    sides = engine.turnaround(stage_file, job.bench / role, SHEET_ANGLES, SHEET_SIZE, False, SHEET_SAMPLES)
+    sheet = Image.new("RGB", (SHEET_SIZE[0] * SHEET_ANGLES, SHEET_SIZE[1]))
+    for place, side in enumerate(sides):
+        with Image.open(side) as picture:
+            sheet.paste(picture.convert("RGB"), (place * SHEET_SIZE[0], 0))
+    path = job.bench / f"{role}.png"
+    sheet.save(path, compress_level=1)
+    made_from = Reference(role="character", name=name, sha256=character.sha256, licence=character.file.licence)
+    job.keep(
+        NewFile(
+            path,
+            role=role,
+            kind="puppet",
+            engine=engine.name,
+            software=engine.version(),
+            recipe=recipe,
+            references=(made_from,),
+        )
+    )
 
 
 def puppet_stage(job: Job, name: str, character: Character, props: tuple[str, ...] | None = None) -> Path:

@@ -1,1 +1,1 @@
-"""What is kept: media, frames and their lineage, and the published warehouse."""
+"""What is kept: media, frames and their lineage, the published warehouse, and the ledger."""

@@ -1,5 +1,6 @@
-"""The store's database: SQLite in WAL mode or Postgres by URL, one writer at a time, any number of readers.
+"""A store's database: SQLite in WAL mode or Postgres by URL, one writer at a time, any number of readers.
 
+Several stores may share one Postgres database: each has its own tables, its own version and its own writer's turn.
 Processes may fork: a child never uses the connections of its parent.
 """
 
@@ -7,6 +8,7 @@ import os
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,29 @@ from sqlalchemy.pool import Pool
 
 from film_pipeline.core.problems import FilmProblem
 
-SCHEMA_HEAD = "0001"
-"""The newest migration in `migrations/versions/`. It stands here so that opening a store need not load Alembic."""
-
 _BUSY_S = 60
-_ONE_WRITER = 0x66696C6D
-"""The key of the Postgres advisory lock that writers take in turn, as SQLite's writers do by BEGIN IMMEDIATE."""
 
 _open: "weakref.WeakSet[Database]" = weakref.WeakSet()
 _of_parents: list[Pool] = []
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Which tables a database is opened for.
+
+    called: how problems name it. head: the newest migration; it stands here so that opening need not load Alembic.
+    version_table: where the database keeps its version. writers: the key of the Postgres advisory lock that writers
+    take in turn, as SQLite's writers do by BEGIN IMMEDIATE. broken, refused: how a person mends a file that is no
+    database any more, and one that can't be written.
+    """
+
+    called: str
+    head: str
+    migrations: Path
+    version_table: str
+    writers: int
+    broken: str
+    refused: str
 
 
 class Database:
@@ -34,15 +50,17 @@ class Database:
     Raises FilmProblem where it can't be opened, or was written by newer software.
     """
 
-    def __init__(self, place: Path | str) -> None:
+    def __init__(self, place: Path | str, schema: Schema) -> None:
+        self.schema = schema
         self.file, self.url = _place(place)
         if self.file is not None:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             self._writer = _sqlite(self.file, "BEGIN IMMEDIATE")
             self._reader = _sqlite(self.file, "BEGIN")
         else:
-            self._reader = _postgres(self.url)
-            self._writer = self._reader
+            self._writer = _postgres(self.url)
+            # Postgres by itself shows every statement of a transaction another state of the tables.
+            self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ")
         _open.add(self)
         self._bring_up_to_date()
 
@@ -57,7 +75,7 @@ class Database:
         """One transaction, alone among all writers. It is kept when the block ends and undone when it fails."""
         with self._told(), self._writer.begin() as connection:
             if self.file is None:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ONE_WRITER})
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": self.schema.writers})
             yield connection
 
     def close(self) -> None:
@@ -87,50 +105,46 @@ class Database:
         if "full" in lowered or "no space" in lowered:
             mend = "free some space and run it again; what was made is kept"
         elif "malformed" in lowered or "not a database" in lowered:
-            mend = "remove the file; `film reindex` makes it again from the records beside the media"
+            mend = self.schema.broken
         elif "locked" in lowered:
-            mend = f"another program has held the store for {_BUSY_S} s: close it and run again"
+            mend = f"another program has held {self.schema.called} for {_BUSY_S} s: close it and run again"
         elif "connect" in lowered:
             mend = "start the database, or correct its URL"
         else:
-            mend = "check the store's disk and owner; `film reindex` makes it again from the records beside the media"
+            mend = self.schema.refused
         where = "" if self.file else f" ({make_url(self.url).render_as_string(hide_password=True)})"
-        return FilmProblem(f"the store{where} says: {said}", mend, file=self.file)
+        return FilmProblem(f"{self.schema.called}{where} says: {said}", mend, file=self.file)
 
     def _bring_up_to_date(self) -> None:
-        if self._version() == SCHEMA_HEAD:
-            return
-        with self.writing() as connection:
-            version = _version_in(connection)
-            if version == SCHEMA_HEAD:
+        with self.reading() as connection:
+            if self._version(connection) == self.schema.head:
                 return
-            if version > SCHEMA_HEAD:
+        with self.writing() as connection:
+            version = self._version(connection)
+            if version == self.schema.head:
+                return
+            if version > self.schema.head:
                 raise FilmProblem(
-                    f"the store is of version {version}, this software knows {SCHEMA_HEAD}",
+                    f"{self.schema.called} is of version {version}, this software knows {self.schema.head}",
                     "install the newer film-pipeline",
                     file=self.file,
                 )
-            _migrate(connection)
+            self._migrate(connection)
 
-    def _version(self) -> str:
-        with self.reading() as connection:
-            return _version_in(connection)
+    def _version(self, connection: Connection) -> str:
+        table = self.schema.version_table
+        if not inspect(connection).has_table(table):
+            return ""
+        return str(connection.execute(text(f"SELECT max(version_num) FROM {table}")).scalar() or "")
 
+    def _migrate(self, connection: Connection) -> None:
+        from alembic import command
+        from alembic.config import Config
 
-def _version_in(connection: Connection) -> str:
-    if not inspect(connection).has_table("alembic_version"):
-        return ""
-    return str(connection.execute(text("SELECT max(version_num) FROM alembic_version")).scalar() or "")
-
-
-def _migrate(connection: Connection) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+        config = Config()
+        config.set_main_option("script_location", str(self.schema.migrations))
+        config.attributes |= {"connection": connection, "version_table": self.schema.version_table}
+        command.upgrade(config, "head")
 
 
 def _place(place: Path | str) -> tuple[Path | None, str]:

@@ -4,6 +4,11 @@ from alembic import context
 
 from film_pipeline.stores.schema import METADATA
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, transactional_ddl=True)
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=METADATA,
+    version_table=context.config.attributes["version_table"],
+    transactional_ddl=True,
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,270 @@
+"""Stage 6 where frames are generated: takes that were signed for, fanned out together, filed frame by frame."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from film_pipeline.core.generating import FrameWork
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.record import Reference, Signature, Turnover
+from film_pipeline.departments.department import Department, Job, NewFile, Progress, Upstream, recipe_for, workbench
+from film_pipeline.departments.film import Film
+from film_pipeline.departments.generation import (
+    Scene,
+    is_signed,
+    missing_frames,
+    recipe_of_work,
+    valid_takes,
+    wanted_frames,
+    wanted_take,
+)
+from film_pipeline.finishing.pictures import write_exr
+from film_pipeline.orchestrator.indexer import to_linear
+from film_pipeline.orchestrator.supervisor import Supervisor
+from film_pipeline.orchestrator.wanted import Key, Landed, Wanted
+from film_pipeline.stores.filing import file_turnover
+from film_pipeline.stores.ledger.takes import Take
+
+log = logging.getLogger(__name__)
+
+
+def generated_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
+    """The recipe of the take that the film shows. Raises GateLocked where nobody has signed for one."""
+    scene = Scene.of(film, shot, upstream)
+    covered = scene.covered()
+    return _take_recipe(scene, wanted_take(scene, covered))
+
+
+def generated_version(film: Film, shot: str, upstream: Upstream) -> int:
+    """A version of the render stage is a take of the ledger's."""
+    scene = Scene.of(film, shot, upstream)
+    return wanted_take(scene, scene.covered()).take
+
+
+def _take_recipe(scene: Scene, take: Take) -> Recipe:
+    frames = wanted_frames(scene, take, scene.covered())
+    works = {str(frame): recipe_of_work(work).sha256 for frame, work in frames.items()}
+    return recipe_for("render", take=take.take, frames=works)
+
+
+def generate(film: Film, due: Mapping[str, Upstream], desk: Department, progress: Progress) -> None:
+    """Fan the missing frames of every open take of these shots over the backends that were signed for.
+
+    Each frame is filed as it lands. What did not come back is told when its shot is made.
+    """
+    scenes = {shot: Scene.of(film, shot, upstream) for shot, upstream in due.items()}
+    wanted: list[Wanted] = []
+    for scene in scenes.values():
+        covered = scene.covered()
+        for take in _open_takes(film, scene):
+            works = wanted_frames(scene, take, covered)
+            missing = missing_frames(film, works)
+            wanted += [Wanted(works[frame], take.backends) for frame in missing]
+    floor = _Floor(film, scenes, due, desk, progress, wanted)
+    report = floor.supervisor().run(wanted)
+    film.ungenerated = report.problems
+    for shot, scene in scenes.items():
+        _turn_over_other_takes(film, scene, due[shot], desk, progress)
+
+
+def _open_takes(film: Film, scene: Scene) -> list[Take]:
+    """Every take that somebody asked for and nobody rejected, and that may still be worked on."""
+    takes = valid_takes(film, scene.shot, scene.covered())
+    return [take for take in takes if take.standing != "rejected" and is_signed(film, take)]
+
+
+class _Floor:
+    """One run's fan-out: what is filed where, and how far it is."""
+
+    def __init__(
+        self,
+        film: Film,
+        scenes: Mapping[str, Scene],
+        due: Mapping[str, Upstream],
+        desk: Department,
+        progress: Progress,
+        wanted: Sequence[Wanted],
+    ) -> None:
+        self.film, self.scenes, self.due, self.desk, self.progress = film, scenes, due, desk, progress
+        self.totals: dict[str, int] = {}
+        self.landed: dict[str, int] = {}
+        for frame in wanted:
+            self.totals[frame.work.shot] = self.totals.get(frame.work.shot, 0) + 1
+
+    def supervisor(self) -> Supervisor:
+        return Supervisor(self.film.ledger, self.film.generating, self.film.made, self.index, self.told)
+
+    def told(self, shot: str, take: int, frame: str, done: float) -> None:
+        total = self.totals.get(shot, 1)
+        self.progress(self.desk.name, shot, min(self.landed.get(shot, 0), total), total)
+
+    def index(self, landed: Landed) -> None:
+        work = landed.work
+        scene = self.scenes.get(work.shot)
+        if scene is None:
+            raise FilmProblem(f"a frame of {work.shot} came home, which is not in this run", "film run", shot=work.shot)
+        with workbench(self.film) as bench:
+            job = Job(
+                self.film,
+                self.desk,
+                work.shot,
+                self.due[work.shot],
+                recipe_of_work(work),
+                work.take,
+                bench,
+                self.progress,
+            )
+            keep_generated(job, scene, landed)
+        self.landed[work.shot] = self.landed.get(work.shot, 0) + 1
+        self.told(work.shot, work.take, "", 1.0)
+
+
+def keep_generated(job: Job, scene: Scene, landed: Landed) -> None:
+    """File a generated frame: the picture as it was given, and its scene-linear state that comp works on."""
+    work, ticket, backend = landed.work, landed.ticket, landed.backend
+    given = job.bench / f"{work.frame}.png"
+    Image.fromarray(landed.picture).save(given, compress_level=1)
+    linear = job.bench / f"{work.frame}.exr"
+    # The model saw, and made, an exposed picture; the grade will expose it again.
+    write_exr(linear, to_linear(landed.picture) * np.float32(2.0**-scene.look.exposure_stops))
+    model = backend.model(work.purpose)
+    cost = landed.charge
+    common: dict[str, Any] = {
+        "kind": "render",
+        "engine": backend.name,
+        "frame": work.frame,
+        "provider": backend.provider,
+        "software": str(landed.fetched.detail.get("software") or backend.software() or backend.name),
+        "licence": model.licence,
+        "composition_lock": scene.cameras.facts["lock"],
+        "take": work.take,
+        "ticket": ticket.job,
+        "signoffs": _signoffs(job.film, ticket.approval),
+        "references": _references(scene, work),
+    }
+    backend_recipe = backend.recipe(work)
+    detail = {
+        "model": model.said,
+        "commercial": model.commercial,
+        "recipe_sha256": backend_recipe.sha256,
+        "recipe": backend_recipe.ingredients,
+        "seed": str(work.seed),
+        "prompt": work.prompt,
+        "estimated": landed.charge.estimated if landed.charge else None,
+        **{key: value for key, value in landed.fetched.detail.items() if isinstance(value, str | int | float | bool)},
+    }
+    job.keep(
+        NewFile(
+            linear,
+            role="render",
+            recipe=recipe_of_work(work),
+            cost_usd=None if cost is None else float(cost.usd),
+            seconds=landed.fetched.seconds,
+            detail=detail,
+            **common,
+        ),
+        NewFile(
+            given,
+            role="generated",
+            recipe=recipe_for("render.picture", work=recipe_of_work(work).sha256),
+            cost_usd=0.0,
+            detail={"of": "the render beside it, as the backend gave it"},
+            **common,
+        ),
+    )
+
+
+def _signoffs(film: Film, approval: str) -> tuple[Signature, ...]:
+    signed = film.ledger.approvals.one(approval)
+    if signed is None or signed.approval is None:
+        raise FilmProblem(f"the approval {approval} is no longer in the ledger", "restore the ledger from a copy")
+    one = signed.approval
+    role = next((known.role for known in film.production.approvers if known.public_key == one.public_key), "")
+    return (
+        Signature(
+            name=one.signer, role=role, signed_at=one.signed_at, subject=one.covered.sha256, signature=one.signature
+        ),
+    )
+
+
+def _references(scene: Scene, work: FrameWork) -> tuple[Reference, ...]:
+    composition = scene.cameras.one("composition")
+    guides = (
+        Reference(role=guide.role, name=guide.path.name, sha256=guide.sha256, licence=guide.licence)
+        for guide in work.guides
+    )
+    return (Reference(role="composition", name=Path(composition.path).name, sha256=composition.sha256), *guides)
+
+
+def make_generated(job: Job) -> dict[str, Any]:
+    """Turn a take over: every frame must be home. Raises FilmProblem with what kept the others away."""
+    scene = Scene.of(job.film, job.shot, job.upstream)
+    take = job.film.ledger.takes.one(job.shot, job.version)
+    if take is None:
+        raise FilmProblem(f"take {job.version} was never opened", f"film take {job.shot}", shot=job.shot)
+    return _gather(job, scene, take)
+
+
+def _gather(job: Job, scene: Scene, take: Take) -> dict[str, Any]:
+    works = wanted_frames(scene, take, scene.covered())
+    recipes: dict[int | None, Recipe] = {frame: recipe_of_work(work) for frame, work in works.items()}
+    there = job.found("render", recipes)
+    job.found(
+        "generated", {frame: recipe_for("render.picture", work=recipe.sha256) for frame, recipe in recipes.items()}
+    )
+    missing = [frame for frame in works if frame not in there]
+    if missing:
+        away = f"{len(missing)} of {len(works)} frames of take {take.take} did not come home"
+        raise FilmProblem(
+            f"{away}: {_why(job.film, works, missing)}",
+            f"film workers and film spend tell more; film run --shots {job.shot} goes on",
+            shot=job.shot,
+        )
+    engines = sorted({name for item in job.items for name in _engines(job.film, item.path)})
+    return {"take": take.take, "backend": ", ".join(engines), "frames": len(works), "direction": take.direction}
+
+
+def _engines(film: Film, path: str) -> tuple[str, ...]:
+    record = film.frames.record_at(path)
+    return record.engine_summary if record else ()
+
+
+def _why(film: Film, works: Mapping[int, FrameWork], missing: Sequence[int]) -> str:
+    told: dict[str, list[int]] = {}
+    for frame in missing:
+        work = works[frame]
+        key: Key = (work.shot, work.work, work.take, work.frame)
+        told.setdefault(film.ungenerated.get(key, "they were not ordered in this run"), []).append(frame)
+    return "; ".join(
+        f"{', '.join(map(str, frames[:4]))}{'...' if len(frames) > 4 else ''}: {why}" for why, frames in told.items()
+    )
+
+
+def _turn_over_other_takes(film: Film, scene: Scene, upstream: Upstream, desk: Department, progress: Progress) -> None:
+    """Takes that are complete and not the one that the film shows: people look at them too."""
+    shown = wanted_take(scene, scene.covered())
+    for take in _open_takes(film, scene):
+        recipe = _take_recipe(scene, take)
+        if take.take == shown.take or film.frames.turnover(desk.name, scene.shot, recipe.sha256) is not None:
+            continue
+        with workbench(film) as bench:
+            job = Job(film, desk, scene.shot, upstream, recipe, take.take, bench, progress)
+            try:
+                facts = _gather(job, scene, take)
+            except FilmProblem as problem:
+                log.warning("%s", problem)
+                continue
+            turnover = Turnover(
+                stage=desk.name,
+                shot=scene.shot,
+                version=take.take,
+                recipe_sha256=recipe.sha256,
+                items=tuple(sorted(job.items, key=lambda item: (item.role, item.frame or 0))),
+                facts=facts,
+            )
+            file_turnover(film.media, film.frames, turnover, job.slate.folder)
