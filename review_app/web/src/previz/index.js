@@ -1,7 +1,7 @@
 /**
  * The previz island: a shot's set, posed puppets and camera in 3D.
  *
- *   import { KEYS, open } from ".../previz/index.js";
+ *   import { KEYS, open } from "/static/previz.js";
  *   const previz = open(element, { previz: url, models: { puppet_odile_glb: url }, set: url, frame: 1001 });
  *   await previz.ready;
  *
@@ -132,6 +132,11 @@ class Previz {
   /** Look through the shot's camera, or (false) look around freely. */
   lookThrough(through) {
     this.crew?.act(through ? "view:camera" : "view:free");
+  }
+
+  /** Let the keys of the viewer work without a click. */
+  focus() {
+    this.parts?.root.focus({ preventScroll: true });
   }
 
   /** Show the shot as it now is, after an edit was accepted: another document of the same shot, set and cast. */

@@ -4,7 +4,7 @@ import { signFor } from "./keys.js";
 
 /** Build the furniture into an element. act: told the action of a button, as in KEYS. */
 export function furnish(element, shot, act) {
-  const root = made("section", { class: "previz", tabindex: "0", "aria-label": `Previz of ${shot.shot}` });
+  const root = made("section", { class: "previz-viewer", tabindex: "0", "aria-label": `Previz of ${shot.shot}` });
   const bar = made("div", { class: "previz-bar", role: "toolbar", "aria-label": "Previz tools" });
   const buttons = new Map();
   for (const group of BAR) {

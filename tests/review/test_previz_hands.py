@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from previz_page import PrevizPage, chromium, previz_page, site
+from previz_page import PrevizPage, previz_page, site
 from small_film import SmallFilm
 
 from film_pipeline.core.previz import Previz
@@ -13,7 +13,7 @@ from film_pipeline.departments.film import Film
 from film_pipeline.departments.shot_edits import Accepted, accept, propose
 
 pytestmark = pytest.mark.blender
-__all__ = ["chromium", "previz_page", "site"]
+__all__ = ["previz_page", "site"]
 
 SHOT, CLOSE = "SC010_SH010", "SC010_SH020"
 ROOTS = """(viewer) => viewer.shot.frames.map((frame, exposure) => {
