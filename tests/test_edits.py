@@ -292,7 +292,7 @@ def test_what_is_no_change_is_refused(asked: Any, says: str) -> None:
     with pytest.raises(FilmProblem, match="this is no change of a shot") as told:
         read_changes(asked)
     assert says in told.value.problem
-    assert "docs/previz.md" in told.value.mend
+    assert "docs/review-app.md" in told.value.mend
 
 
 def test_the_models_have_the_last_word() -> None:

@@ -74,7 +74,7 @@ def read_changes(asked: Any) -> list[PuppetMoved | CameraMoved]:
         where = field_path(step for step in first["loc"] if step not in ("puppet", "camera"))
         raise FilmProblem(
             f"this is no change of a shot: {where}: {first['msg'].removeprefix('Value error, ')}",
-            "send a change as docs/previz.md shows it",
+            "send a change as docs/review-app.md shows it",
         ) from error
 
 

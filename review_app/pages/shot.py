@@ -14,6 +14,7 @@ from film_pipeline.core.stages import Stage
 from review_app.pages.desk import HERE, Desk
 from review_app.queries import Reading, ScenePage, Seen, ShotPage, Strip
 from review_app.queries.strips import STRIPS
+from review_app.shot_writing import why_not
 
 CLIPS_AROUND = 3
 SHOTS_LISTED = 60
@@ -89,7 +90,13 @@ def routes(desk: Desk) -> list[Route]:
             shot=shot,
             models=models,
             composed=bool(told),
-            urls={"previz": told, "models": {model["role"]: model["url"] for model in models}},
+            urls={
+                "previz": told,
+                "models": {model["role"]: model["url"] for model in models},
+                "edits": f"/shots/{shot.name}/edits",
+            },
+            may_not_write=why_not(request),
+            outdated=seen.of(shot.name)[Stage.CAMERAS.number - 1].state in ("due", "waits"),
             has_previz=(HERE / "static" / "previz.js").is_file(),
             before=before,
             after=after,

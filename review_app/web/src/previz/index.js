@@ -118,7 +118,12 @@ class Previz {
     this.element.removeAttribute("aria-busy");
     const message = error instanceof Error ? error.message : String(error);
     if (this.crew) this.crew.tell(message, "problem");
-    else this.waiting.textContent = message;
+    else {
+      // Furniture without a viewer in it would be buttons that do nothing.
+      this.parts?.root.remove();
+      this.waiting.textContent = message;
+      this.element.append(this.waiting);
+    }
     this.announce("problem", { message });
     throw error;
   }
