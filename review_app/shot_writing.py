@@ -10,7 +10,6 @@ from review_app.safety import LOOPBACK
 
 AUTHORS_ROLE = "owner"
 """Of whoever may accept a change, where people have accounts."""
-_NOBODY = object()
 _FROM_ELSEWHERE = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
 
 
@@ -26,10 +25,10 @@ def why_not(request: Request) -> str:
     Where no door says who somebody is, only whoever sits at the machine that the film lies on may: what came through
     another server did not come from there.
     """
-    person: Person | object | None = getattr(request.state, "person", _NOBODY)
-    if person is not _NOBODY:
-        known: Person | None = person  # type: ignore[assignment]
-        return "" if known is not None and known.may(AUTHORS_ROLE) else "only the film's owner may change a shot file"
+    if hasattr(request.state, "person"):
+        person: Person | None = request.state.person
+        allowed = person is not None and person.may(AUTHORS_ROLE)
+        return "" if allowed else f"only the film's {AUTHORS_ROLE} may change a shot file"
     here = request.client is not None and request.client.host in LOOPBACK
     if here and not any(name in request.headers for name in _FROM_ELSEWHERE):
         return ""

@@ -324,7 +324,7 @@ def test_main_thread_work_is_small(made_film: SmallFilm, previz_page: PrevizPage
 
 def test_the_page_of_a_shot_shows_it_in_3d_and_its_help_lists_the_keys(reviewed: str, page: Page) -> None:
     page.goto(f"{reviewed}/shots/{SHOT}/previz?frame=1006")
-    page.wait_for_function("document.querySelector('[data-previz]').previz")
+    page.wait_for_function("() => document.querySelector('[data-previz]').previz")
     opened = "document.querySelector('[data-previz]').previz"
     page.evaluate(f"{opened}.ready.then(() => {opened}.viewer.pictures).then(() => null)")
     assert page.evaluate(f"{opened}.frame") == 1006
