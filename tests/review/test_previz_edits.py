@@ -207,7 +207,7 @@ def test_a_dragged_puppet_is_written_to_the_shot_file_by_the_authors_click_alone
         show.click()
         page.get_by_role("button", name="Write it to the file").click()
         page.locator("#edit-bar [role=status]", has_text="Written to shots/SC010.yaml").wait_for()
-        page.wait_for_function("() => document.querySelector('[data-previz]').previz.viewer.proposals.changes.length === 0")
+        page.wait_for_function("() => !document.querySelector('[data-previz]').previz.viewer.proposals.changes.length")
         assert "at: [0.4, 0.9, 0]" in path.read_text(encoding="utf-8")
         stands = page.evaluate("document.querySelector('[data-previz]').previz.viewer.puppets[0].standsAt.toArray()")
         assert stands[:2] == pytest.approx([0.4, 0.9], abs=0.01)
