@@ -4,10 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import psutil
 
 from film_pipeline.departments.film import Film
 from film_pipeline.running import dagster_home, studio_instance
+
+_TO_END_S = 20.0
 
 
 def open_studio(root: Path, port: int, review_port: int) -> int:
@@ -46,14 +51,29 @@ def open_studio(root: Path, port: int, review_port: int) -> int:
     except KeyboardInterrupt:
         return 0
     finally:
-        for process in running:
-            process.send_signal(signal.SIGINT)
-        for process in running:
-            try:
-                process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        _end(running)
     return next((process.returncode for process in running if process.returncode), 0)
+
+
+def _end(running: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Let them end by themselves; then end what is left of them and of all that they started, so that nothing stays."""
+    family = [one for process in running for one in _family(process.pid)]
+    for process in running:
+        process.send_signal(signal.SIGINT)
+    _, left = psutil.wait_procs(family, timeout=_TO_END_S)
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left, timeout=_TO_END_S)
+    for process in running:
+        process.wait()
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        parent = psutil.Process(pid)
+        return [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _interrupt(*_: object) -> None:

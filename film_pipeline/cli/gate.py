@@ -1,4 +1,4 @@
-"""The gate and the money: key, quote, approve, revoke, take, circle, reject, spend, workers."""
+"""The gate and the money: key, quote, approve, approvals, revoke, take, circle, reject, spend, workers."""
 
 import getpass
 import os
@@ -179,6 +179,32 @@ def revoke(
     if as_json:
         print_json({"revoked": ended})
     tell(*(f"approval {one} is taken back" for one in ended))
+
+
+@app.command()
+@told
+def approvals(
+    shot: Annotated[str, typer.Argument(help="Only this shot's.", show_default=False)] = "",
+    production: Where = None,
+    as_json: AsJson = False,
+) -> None:
+    """List every approval: what is left of it, and why it opens nothing where it does not.
+
+    Example: film approvals SC010_SH020
+    """
+    from film_pipeline.signing import approvals_table
+
+    with opened(production) as film:
+        if shot:
+            film.shot(shot)
+        lines = approvals_table(film.ledger, shot)
+    if as_json:
+        print_json({"heading": lines[0], "rows": lines[1:]})
+        return
+    if len(lines) == 1:
+        tell("nobody has signed for anything yet" if not shot else f"nobody has signed for {shot} yet")
+        return
+    _print_table("Approvals", lines)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """Stage 8, color: finished frames, graded, grained and bordered."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,6 +30,7 @@ from film_pipeline.departments.vfx import FINISHERS_AT_ONCE
 from film_pipeline.engines.passes import read_linear
 from film_pipeline.finishing.finisher import finish, finish_exact
 from film_pipeline.finishing.wedge import wedge
+from film_pipeline.pictures.sheet import grid
 from film_pipeline.stores.disk import write_atomically
 
 
@@ -117,8 +119,11 @@ def wedge_sheet(film: Film, shot: str, variations: Sequence[str], frame: int | N
     folder = film.made / "wedges"
     folder.mkdir(exist_ok=True)
     sheet = folder / f"{shot}.{item.frame}.png"
-    picture = wedge(read_linear(film.made / item.path), looks, shot, item.frame or 1001)
-    write_atomically(sheet, lambda partial: Image.fromarray(picture).save(partial, "PNG"))
+    grades = wedge(read_linear(film.made / item.path), looks, shot, item.frame or 1001)
+    columns = math.ceil(math.sqrt(len(grades)))
+    pictures = [Image.fromarray(picture) for picture in grades.values()]
+    picture = grid(pictures, list(grades), columns, f"{shot}  {item.frame}", pictures[0].width, dark=True)
+    write_atomically(sheet, lambda partial: picture.save(partial, "PNG"))
     return sheet
 
 

@@ -11,6 +11,7 @@ from film_pipeline.pictures.type import measure, set_lines, shortened, write
 A4_LANDSCAPE = (1754, 1240)
 """Pixels of an A4 page at 150 dots an inch."""
 PAGES_AT_A_GLANCE = 6
+DARK_GROUND, DARK_INK = (46, 46, 46), (206, 206, 206)
 _MARGIN = 48
 _HEAD = 84
 _GAP = 16
@@ -97,9 +98,16 @@ def contact_picture(pages: Sequence[Image.Image], more: int = 0) -> Image.Image:
 
 
 def grid(
-    images: Sequence[Image.Image], labels: Sequence[str], columns: int, title: str, cell_width: int = 480
+    images: Sequence[Image.Image],
+    labels: Sequence[str],
+    columns: int,
+    title: str,
+    cell_width: int = 480,
+    *,
+    dark: bool = False,
 ) -> Image.Image:
-    """Pictures side by side under a title, each with its label."""
+    """Pictures side by side under a title, each with its label. dark: on neutral grey, where colour is judged."""
+    ground, ink = (DARK_GROUND, DARK_INK) if dark else (PAPER, INK)
     cells = [
         image.convert("RGB").resize(
             (cell_width, max(1, round(cell_width * image.height / image.width))), Image.Resampling.LANCZOS
@@ -109,12 +117,12 @@ def grid(
     columns = min(columns, max(1, len(cells)))
     tall = max((cell.height for cell in cells), default=0) + 38
     rows = -(-len(cells) // columns)
-    sheet = Image.new("RGB", (columns * (cell_width + 12) + 12, _HEAD + rows * (tall + 8) + 12), PAPER)
+    sheet = Image.new("RGB", (columns * (cell_width + 12) + 12, _HEAD + rows * (tall + 8) + 12), ground)
     draw = ImageDraw.Draw(sheet)
-    write(draw, (16, 22), shortened(title, 30, sheet.width - 32, "Semibold"), 30, INK, "Semibold")
+    write(draw, (16, 22), shortened(title, 30, sheet.width - 32, "Semibold"), 30, ink, "Semibold")
     for place, (cell, label) in enumerate(zip(cells, labels, strict=True)):
         x, y = 12 + (place % columns) * (cell_width + 12), _HEAD + (place // columns) * (tall + 8)
         sheet.paste(cell, (x, y))
-        draw.rectangle((x - 1, y - 1, x + cell_width, y + cell.height), outline=INK, width=1)
-        set_lines(sheet, (x + 2, y + cell.height + 6), label, 19, cell_width - 4, 1, INK)
+        draw.rectangle((x - 1, y - 1, x + cell_width, y + cell.height), outline=ink, width=1)
+        set_lines(sheet, (x + 2, y + cell.height + 6), label, 19, cell_width - 4, 1, ink)
     return sheet

@@ -139,6 +139,9 @@ def test_one_backend_alone_makes_a_take_and_its_bill_is_the_ledgers(stage: Stage
 
 def test_changing_the_composition_locks_the_gate_again_and_says_so(stage: Stage) -> None:
     stage.ask("approve", FIRST, "--cap", "1.00", "--as", "director")
+    (signed,) = stage.ask("approvals", FIRST)["rows"]
+    assert signed[1:4] == [FIRST, "take", "director"]
+    assert signed[6] == "1.00 USD of 1.00 USD"
     stage.film.edit("shots/SC010.yaml", "{frame: 1005, pose: think}", "{frame: 1005, pose: reach}")
     stage.ask("run", "--shots", FIRST, "--through", "cameras")
     quoted = stage.ask("quote", FIRST)
