@@ -1,4 +1,4 @@
-"""`python -m film_pipeline.docs_of_files`: write docs/files.md and docs/schemas/ from the author's files' models."""
+"""`python -m film_pipeline.docs_of_files`: write docs/files.md and docs/schemas/ from the models of files."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from film_pipeline.core.schemas import AUTHORS_FILES, AuthorsFile, schema_of
+from film_pipeline.core.previz import Previz
+from film_pipeline.core.schemas import AUTHORS_FILES, DIALECT, AuthorsFile, schema_of
 from film_pipeline.core.units import unit_by_name
 from film_pipeline.editorial.soundtrack import SoundFile
 
@@ -36,7 +37,8 @@ _LIMITS = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at mos
 def written_docs() -> dict[str, str]:
     """Every document by its path below docs/."""
     schemas = {f"schemas/{file.name}.schema.json": _as_json(schema_of(file)) for file in FILES}
-    return {"files.md": files_page(), **schemas}
+    previz = {"$schema": DIALECT, "$id": "previz.schema.json", **Previz.model_json_schema(mode="serialization")}
+    return {"files.md": files_page(), **schemas, "schemas/previz.schema.json": _as_json(previz)}
 
 
 def files_page() -> str:

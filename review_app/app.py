@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from film_pipeline.core.problems import FilmProblem
-from review_app.pages import board, dailies, events, find, media, pictures, recipe, scenes, shot
+from review_app.pages import board, dailies, edits, events, find, media, pictures, recipe, scenes, shot
 from review_app.pages.desk import HERE, Desk
 from review_app.queries import Queries
 from review_app.safety import LOOPBACK, KnownHosts, NoForeignPosts, SafeAnswers
@@ -45,7 +45,7 @@ def review_app(
             Mount("/static", StaticFiles(directory=HERE / "static", check_dir=False), name="static"),
             *(
                 route
-                for made in (media, scenes, shot, board, dailies, events, find, recipe, pictures)
+                for made in (media, scenes, shot, edits, board, dailies, events, find, recipe, pictures)
                 for route in made.routes(desk)
             ),
             *(route for more in more_routes for route in more(desk)),

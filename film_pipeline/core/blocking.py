@@ -107,16 +107,22 @@ class Blocking:
                 raise FilmProblem("the light stands in what it shines on", "name another target, or move the light")
             return look_at(position, target)
 
-    def _stand(self, member: CastMember) -> list[tuple[Array, float]]:
-        """Where the puppet stands and faces at each of its keys."""
+    def stands(self, name: str) -> list[tuple[Array, float]]:
+        """Where a puppet stands, metres, and faces, degrees, at each of its keys."""
+        return self._stood[name]
+
+    def stands_first(self, member: CastMember) -> tuple[Array, float]:
+        """Where the puppet stands and faces before a key says otherwise."""
         with under("at"):
             at, marked = self._spot(member.at)
         with under("facing"):
-            facing = (
-                marked
-                if "facing" not in member.model_fields_set and marked is not None
-                else self._facing(member.facing, at, member)
-            )
+            if "facing" not in member.model_fields_set and marked is not None:
+                return at, marked
+            return at, self._facing(member.facing, at, member)
+
+    def _stand(self, member: CastMember) -> list[tuple[Array, float]]:
+        """Where the puppet stands and faces at each of its keys."""
+        at, facing = self.stands_first(member)
         stood = []
         for number, key in enumerate(member.keys):
             if key.at is not None:
@@ -147,9 +153,12 @@ class Blocking:
             return float(towards)
         if towards == member.character:
             raise FilmProblem(f"{towards} can't face itself", "name a mark, a piece or another puppet")
-        target = self._spot(self.members[towards].at)[0] if towards in self.members else self.place(towards)
-        way = target - at
+        way = self.faced(towards) - at
         return float(np.degrees(np.arctan2(way[0], -way[1])))
+
+    def faced(self, towards: str) -> Array:
+        """Where what a puppet faces is: of another puppet where it stands at first."""
+        return self._spot(self.members[towards].at)[0] if towards in self.members else self.place(towards)
 
     def _root(self, member: CastMember, frame: int) -> Array:
         stood = self._stood[member.character]

@@ -26,7 +26,7 @@ _SIZES = {
     "extreme close-up": ("chin", 1.15),
     "insert": ("floor", 0.7),
 }
-_APART_M = 1e-3
+_APART_M, _NEAREST_TARGET_M = 1e-3, 0.5
 _STEP_BACK, _MOST_STEPS_BACK = 1.02, 120
 
 
@@ -132,17 +132,34 @@ def placed_by_hand(setup: CameraSetup, target: Array, aspect: float) -> CameraFr
 
 def _placed(setup: CameraSetup, position: Array, target: Array, width_mm: float, height_mm: float) -> CameraFrame:
     matrix = look_at(position, target)
-    # Turn away from the subject so that it stands where `place` says.
-    pan = np.degrees(np.arctan((setup.place[0] - 0.5) * width_mm / setup.lens_mm))
-    tilt = np.degrees(np.arctan((setup.place[1] - 0.5) * height_mm / setup.lens_mm))
+    pan, tilt = _off_centre(setup, width_mm, height_mm, setup.lens_mm)
     matrix[:3, :3] = (
-        rotation("z", float(pan))
-        @ matrix[:3, :3]
-        @ rotation("x", float(tilt) + setup.tilt_deg)
-        @ rotation("z", setup.roll_deg)
+        rotation("z", pan) @ matrix[:3, :3] @ rotation("x", tilt + setup.tilt_deg) @ rotation("z", setup.roll_deg)
     )
     focus = float(np.linalg.norm(target - position))
     return CameraFrame(matrix, setup.lens_mm, width_mm, height_mm, focus, setup.f_stop or 0.0)
+
+
+def _off_centre(setup: CameraSetup, width_mm: float, height_mm: float, lens_mm: float) -> tuple[float, float]:
+    """How far, in degrees, the camera turns and nods away from its subject so that it stands where `place` says."""
+    pan = np.degrees(np.arctan((setup.place[0] - 0.5) * width_mm / lens_mm))
+    tilt = np.degrees(np.arctan((setup.place[1] - 0.5) * height_mm / lens_mm))
+    return float(pan), float(tilt)
+
+
+def aim_by_hand(camera: CameraFrame, setup: CameraSetup) -> tuple[Array, Array]:
+    """The position and target, metres, with which the setup would place the camera by hand where it is.
+
+    The target lies as far away as the camera is focused, and not so near that a millimetre would turn the camera.
+    """
+    turn, nod = _off_centre(setup, camera.aperture_w_mm, camera.aperture_h_mm, camera.lens_mm)
+    level = (
+        rotation("z", -turn)
+        @ camera.matrix[:3, :3]
+        @ rotation("z", -setup.roll_deg)
+        @ rotation("x", -(nod + setup.tilt_deg))
+    )
+    return camera.position, camera.position - level[:, 2] * max(camera.focus_m, _NEAREST_TARGET_M)
 
 
 def look_at(position: Array, target: Array) -> Array:

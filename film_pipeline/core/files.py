@@ -92,9 +92,19 @@ def inside(folder: Path, reference: str) -> Path:
     return path
 
 
+def parse_yaml(text: str, path: Path) -> Any:
+    """The plain values of a text that is, or is to become, the file at `path`. Raises FilmProblem."""
+    if len(text) > LARGEST_BYTES:
+        raise FilmProblem(f"the file is larger than {LARGEST_BYTES} bytes", "part it into several files", file=path)
+    return _parsed_text(text, path, "safe")
+
+
 def _parsed(path: Path, kind: str) -> Any:
-    """The file's document. kind: `safe` for plain values, `rt` for values that know their lines."""
-    text = read_text(path)
+    return _parsed_text(read_text(path), path, kind)
+
+
+def _parsed_text(text: str, path: Path, kind: str) -> Any:
+    """The text's document. kind: `safe` for plain values, `rt` for values that know their lines."""
     yaml = YAML(typ=kind)
     yaml.max_depth = _DEEPEST
     yaml.composer.warn_double_anchors = False

@@ -486,7 +486,8 @@ def _set_pose(
         turn = pose.rotations.get(name)
         place = skeleton.offset(name) + (hips if name == "hips" else 0.0)
         if name == "root" and root is not None:
-            turn, place = Rotation.from_matrix(root[:3, :3]), root[:3, 3]
+            stands = Rotation.from_matrix(root[:3, :3])
+            turn, place = stands if turn is None else stands * turn, root[:3, 3]
         x, y, z, w = (0.0, 0.0, 0.0, 1.0) if turn is None else turn.as_quat()
         rotations.append(Gf.Quatf(float(w), float(x), float(y), float(z)))
         translations.append(Gf.Vec3f(*map(float, place)))

@@ -6,6 +6,8 @@ from PIL import Image
 
 from film_pipeline.core.composition import Composition, compose
 from film_pipeline.core.ports import ShootSettings
+from film_pipeline.core.previz import PREVIZ_VERSION, Previz
+from film_pipeline.core.previz_build import previz_of
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe, sha256_of_file
 from film_pipeline.core.record import Reference
@@ -65,6 +67,11 @@ def compose_shot(film: Film, film_shot: FilmShot, textures: TextureSink | None =
     )
 
 
+def previz_of_shot(film: Film, film_shot: FilmShot, composition: Composition, lock: str = "") -> Previz:
+    """What the previz viewer shows of a composed shot. lock: empty where it was composed to be looked at only."""
+    return previz_of(composition, film_shot.shot, film.set_of(film_shot), film.production, lock)
+
+
 def _pass_settings(film: Film) -> dict[str, Any]:
     width, height = rendered_size(film.production)
     samples = film.production.quality.pass_samples
@@ -112,6 +119,7 @@ def _make(job: Job) -> dict[str, Any]:
             composition_lock=lock,
         )
     )
+    _write_previz(job, composition, lock)
     _shoot_passes(job, composition, digests, lock)
     _write_keypoints(job, composition, lock)
     return {
@@ -122,6 +130,29 @@ def _make(job: Job) -> dict[str, Any]:
         "framing": composition.report(),
         "identities": dict(composition.identities),
     }
+
+
+def _write_previz(job: Job, composition: Composition, lock: str) -> None:
+    path = job.bench / "previz.json"
+    told = previz_of_shot(job.film, job.film_shot, composition, lock)
+    path.write_text(told.model_dump_json() + "\n", encoding="utf-8")
+    job.keep(
+        NewFile(
+            path,
+            role="previz",
+            kind="set",
+            engine="usd",
+            software=software(),
+            recipe=recipe_for(
+                "cameras.previz",
+                composition=composition_ingredients(job.film, job.film_shot),
+                lock=lock,
+                version=PREVIZ_VERSION,
+            ),
+            references=_made_from(job),
+            composition_lock=lock,
+        )
+    )
 
 
 def _made_from(job: Job) -> tuple[Reference, ...]:
@@ -236,5 +267,5 @@ CAMERAS = Department(
     needs=("look", "set_characters"),
     recipe=_recipe,
     make=_make,
-    says="The composed shot.usda and its lock; plate, depth, normals, mattes and pose of every unique frame.",
+    says="The composed shot.usda and its lock, its previz; plate, depth, normals, mattes and pose of every exposure.",
 )

@@ -11,7 +11,7 @@ CODES: dict[str, int] = {
     "look": 2,
     "set_characters": 2,
     "turnarounds": 3,
-    "cameras": 2,
+    "cameras": 3,
     "render": 1,
     "heroes": 1,
     "vfx": 2,

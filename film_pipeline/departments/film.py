@@ -207,6 +207,14 @@ class Film:
             for shot in scene.shots
         }
 
+    def read_shots_anew(self) -> None:
+        """Forget the shot files and their problems, so that they are read again when they are asked for."""
+        for known in ("scene_files", "shots"):
+            self.__dict__.pop(known, None)
+        self.problems = [
+            problem for problem in self.problems if not problem.file or problem.file.parent != self.root / "shots"
+        ]
+
     def shot(self, name: str) -> FilmShot:
         """Raises FilmProblem for a shot that the film does not have."""
         try:

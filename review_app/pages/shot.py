@@ -14,6 +14,7 @@ from film_pipeline.core.stages import Stage
 from review_app.pages.desk import HERE, Desk
 from review_app.queries import Reading, ScenePage, Seen, ShotPage, Strip
 from review_app.queries.strips import STRIPS
+from review_app.shot_writing import why_not
 
 CLIPS_AROUND = 3
 SHOTS_LISTED = 60
@@ -79,7 +80,7 @@ def routes(desk: Desk) -> list[Route]:
     async def previz(request: Request) -> Response:
         seen, shot = await desk.shot(request.path_params["shot"])
         assert seen.reading is not None
-        models = await run_in_threadpool(_models, desk, shot.name)
+        models, told = await run_in_threadpool(_previz, desk, shot.name)
         before, after = seen.reading.around(shot.name)
         return await desk.page(
             request,
@@ -88,7 +89,14 @@ def routes(desk: Desk) -> list[Route]:
             here="scenes",
             shot=shot,
             models=models,
-            urls={"shot": shot.name, "models": models, "shot_url": f"/shots/{shot.name}"},
+            composed=bool(told),
+            urls={
+                "previz": told,
+                "models": {model["role"]: model["url"] for model in models},
+                "edits": f"/shots/{shot.name}/edits",
+            },
+            may_not_write=why_not(request),
+            outdated=seen.of(shot.name)[Stage.CAMERAS.number - 1].state in ("due", "waits"),
             has_previz=(HERE / "static" / "previz.js").is_file(),
             before=before,
             after=after,
@@ -164,8 +172,11 @@ def _around(desk: Desk, seen: Seen, shot: ShotPage) -> list[dict[str, Any]]:
     ]
 
 
-def _models(desk: Desk, shot: str) -> list[dict[str, str]]:
-    """The .glb files of the shot's set and puppets, by role."""
+def _previz(desk: Desk, shot: str) -> tuple[list[dict[str, str]], str]:
+    """The .glb files of the shot's set and puppets, by role, and the address of its previz; empty until it is made."""
     made = desk.queries.frames.latest("set_characters", shot)
     items = [item for item in made.items if item.role.endswith("_glb")] if made else []
-    return [{"role": item.role, "url": f"/media/{item.sha256}.glb"} for item in items]
+    composed = desk.queries.composition(shot)
+    told = composed.of("previz") if composed else ()
+    models = [{"role": item.role, "url": f"/media/{item.sha256}.glb"} for item in items]
+    return models, f"/media/{told[0].sha256}.json" if told else ""
