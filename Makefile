@@ -13,7 +13,7 @@ setup:
 .venv/.ready: requirements.lock pyproject.toml
 	@echo "== making .venv (the film's own Python)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
@@ -25,7 +25,7 @@ review_app/static/.made-from: .venv/.ready $(shell find review_app/web -name nod
 .venv-blender/.ready: requirements-blender.lock
 	@echo "== making .venv-blender (Blender as a Python module, about 400 MB to download)"
 	@test -x .venv-blender/bin/python || $(PYTHON) -m venv .venv-blender
-	.venv-blender/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-blender.lock
+	.venv-blender/bin/python -m pip install --quiet --no-compile --disable-pip-version-check -r requirements-blender.lock
 	@sh deploy/system-libraries.sh
 	@touch $@
 
