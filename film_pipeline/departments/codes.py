@@ -16,8 +16,8 @@ CODES: dict[str, int] = {
     "heroes": 1,
     "vfx": 2,
     "color": 1,
-    "edit": 3,
+    "edit": 4,
     "cut": 2,
     "deliver": 1,
-    "master": 2,
+    "master": 3,
 }

@@ -2,7 +2,7 @@
 
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from film_pipeline.departments.department import (
 from film_pipeline.departments.edit import cut_frames, film_cut, finished_frame
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.papers import write_json
+from film_pipeline.departments.side_by_side import Together, side_by_side
 from film_pipeline.departments.sound import mixed_sound, sound_ingredients
 from film_pipeline.pictures.sheet import grid
 from film_pipeline.stores.filing import sidecar_of
@@ -110,8 +111,12 @@ def _make_master(job: Job) -> dict[str, Any]:
     # Under the names that they keep, so that the hash list holds for the files as they are handed over.
     files = {role: delivery / job.slate.filename(role, extension) for role, extension in _DELIVERED.items()}
     looks: list[Look] = []
-    encode_review(_pictures(job, cut, color, 0, total, looks), cut.rate, sound, files["review"])
-    encode_prores(_pictures(job, cut, color, cut.length, total, None), cut.rate, sound, files["prores"])
+    progress = Together(lambda done: job.done(done, total))
+    review, prores = (_pictures(job, cut, color, progress.one(), seen) for seen in (looks, None))
+    side_by_side(
+        lambda: encode_review(review, cut.rate, sound, files["review"]),
+        lambda: encode_prores(prores, cut.rate, sound, files["prores"]),
+    )
     done = cut.length * 2
     expected = _expected(job, cut, color, looks, sound)
     reports = {role: qc(files[role], expected) for role in ("review", "prores")}
@@ -163,7 +168,7 @@ def _refuse_faults(reports: dict[str, QcReport]) -> None:
 
 
 def _pictures(
-    job: Job, cut: Cut, color: dict[str, Turnover], before: int, total: int, looks: list[Look] | None
+    job: Job, cut: Cut, color: dict[str, Turnover], told: Callable[[int], None], looks: list[Look] | None
 ) -> Iterator[NDArray[np.uint8]]:
     """Every picture of the cut; what each shows is added to `looks`, a held picture's only once."""
     last: tuple[NDArray[np.uint8], Look] | None = None
@@ -172,7 +177,7 @@ def _pictures(
             last = last if last is not None and last[0] is picture else (picture, look_of(picture))
             looks.append(last[1])
         yield picture
-        job.done(before + place + 1, total)
+        told(place + 1)
 
 
 def _shown(cut: Cut, color: dict[str, Turnover]) -> list[Item]:

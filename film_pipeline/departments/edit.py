@@ -1,6 +1,7 @@
 """Stage 9, edit: each shot's clip as editorial plays it, and the cut of the film."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from film_pipeline.departments.department import (
 )
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.pictures_of import proxy_size
+from film_pipeline.departments.side_by_side import Together, side_by_side
 from film_pipeline.departments.sound import mixed_sound, sound_ingredients
 from film_pipeline.editorial import conform as conforming
 from film_pipeline.editorial.edl import write_edl
@@ -105,22 +107,31 @@ def _make(job: Job) -> dict[str, Any]:
     """The shot's own film, as long as the shot: with its burn-in for an editing room, and clean for the review app."""
     color = job.input("color")
     frames = job.film_shot.shot.frames
-    written = _keep_film(job, "proxy", _burnt_in(job))
-    _keep_film(job, "playback", _clean(job))
+    progress = Together(lambda done: job.done(done, 2 * len(frames)))
+    pictures = {"proxy": _burnt_in(job, progress.one()), "playback": _clean(job, progress.one())}
+    written, _ = side_by_side(*(partial(_encode_film, job, role, shown) for role, shown in pictures.items()))
+    for role in pictures:
+        _keep_film(job, role)
     job.ready_to_look_at("color", color)
     job.done(2 * len(frames), 2 * len(frames))
     # What the clean film shows, so that whoever plays it knows of which finished version it is.
     return {"frames": written, "take": job.input("render").version, "of_color": color.recipe_sha256}
 
 
-def _keep_film(job: Job, role: str, pictures: Iterator[NDArray[np.uint8]]) -> int:
-    """Encode one film of the shot and bring it home. Its timecode counts the shot's own frames, as the EDL does."""
+def _film_path(job: Job, role: str) -> Path:
+    return job.bench / f"{role}.mp4"
+
+
+def _encode_film(job: Job, role: str, pictures: Iterator[NDArray[np.uint8]]) -> int:
+    """Encode one film of the shot. Its timecode counts the shot's own frames, as the EDL does."""
     rate, frames = job.film.production.rate, job.film_shot.shot.frames
-    path = job.bench / f"{role}.mp4"
-    written = encode_proxy(pictures, rate, None, path, timecode=rate.timecode(frames.first_frame))
+    return encode_proxy(pictures, rate, None, _film_path(job, role), timecode=rate.timecode(frames.first_frame))
+
+
+def _keep_film(job: Job, role: str) -> None:
     job.keep(
         NewFile(
-            path,
+            _film_path(job, role),
             role=role,
             kind="proxy",
             engine="editorial",
@@ -130,25 +141,22 @@ def _keep_film(job: Job, role: str, pictures: Iterator[NDArray[np.uint8]]) -> in
             take=job.input("render").version,
         )
     )
-    return written
 
 
-def _clean(job: Job) -> Iterator[NDArray[np.uint8]]:
-    frames = job.film_shot.shot.frames
-    reel = Reel(job.film, proxy_size(job.film.production))
-    for frame in frames:
-        yield reel.show(finished_frame(job.input("color"), frame))
-        job.done(len(frames) + frame - frames.first_frame + 1, 2 * len(frames))
+def _clean(job: Job, told: Callable[[int], None]) -> Iterator[NDArray[np.uint8]]:
+    reel, color = Reel(job.film, proxy_size(job.film.production)), job.input("color")
+    for place, frame in enumerate(job.film_shot.shot.frames, 1):
+        yield reel.show(finished_frame(color, frame))
+        told(place)
 
 
-def _burnt_in(job: Job) -> Iterator[NDArray[np.uint8]]:
-    film, frames = job.film, job.film_shot.shot.frames
-    reel = Reel(film, proxy_size(film.production))
-    for frame in frames:
-        picture = reel.show(finished_frame(job.input("color"), frame))
-        timecode = film.production.rate.timecode(frame)
-        yield burn(picture, job.shot, frame, timecode, stage=f"take {job.input('render').version}")
-        job.done(frame - frames.first_frame + 1, 2 * len(frames))
+def _burnt_in(job: Job, told: Callable[[int], None]) -> Iterator[NDArray[np.uint8]]:
+    production, color = job.film.production, job.input("color")
+    reel, take = Reel(job.film, proxy_size(production)), f"take {job.input('render').version}"
+    for place, frame in enumerate(job.film_shot.shot.frames, 1):
+        picture = reel.show(finished_frame(color, frame))
+        yield burn(picture, job.shot, frame, production.rate.timecode(frame), stage=take)
+        told(place)
 
 
 def _cut_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
