@@ -79,7 +79,8 @@ def scene_at_gate(film: Film, shot: str, line: Line | None = None) -> Scene:
             shot=shot,
         )
     film.shot(shot)
-    line = line or Line(film, DEPARTMENTS)
+    # Of one shot: the states of a whole film take seconds to work out.
+    line = line or Line(film, DEPARTMENTS, latest=film.frames.latest_of([shot]))
     found = {}
     for need in ("cameras", "set_characters", "look"):
         state = line.state(need, shot)

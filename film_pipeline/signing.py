@@ -244,19 +244,24 @@ def _after_line(text: str, line: int, added: str, newline: str) -> str:
 
 
 def approve(
-    ledger: Ledger, terms: Terms, signer: str, key: Path, passphrase: str, now: datetime.datetime | None = None
+    ledger: Ledger,
+    terms: Terms,
+    signer: str,
+    key: Path | Ed25519PrivateKey,
+    passphrase: str = "",
+    now: datetime.datetime | None = None,
 ) -> Approval:
-    """Sign, and enter what was signed.
+    """Sign, and enter what was signed. key: one that is open, or the file of one that the passphrase opens.
 
     Raises FilmProblem where the key is not the signer's of production.yaml, or the terms are none.
     """
-    private = open_key(key, passphrase)
+    private = open_key(key, passphrase) if isinstance(key, Path) else key
     approver = Approver(name=signer, public_key=keys.public_key_of(private))
     if approver.public_key not in {known.public_key for known in ledger.books.approvers if known.name == signer}:
         raise FilmProblem(
             f"{signer} with this key is no approver of the production",
             f"add the key to {_PRODUCTION_FILE}, if it may sign:\n{public_block(approver)}",
-            file=key,
+            file=key if isinstance(key, Path) else None,
         )
     approval = _unsigned(ledger, terms, approver, ledger.books.time(now)).signed_by(private)
     ledger.add(approval, now)

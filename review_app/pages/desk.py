@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from film_pipeline.core.money import written
 from film_pipeline.core.stages import Stage
 from review_app.keys import WHERE, Key, keys_of
 from review_app.queries import Queries, Seen, ShotPage
@@ -32,9 +34,11 @@ _STATE_WORDS = {
     "current": "done",
     "due": "due",
     "waits": "waits for another stage",
+    "gate": "at the gate",
     "stopped": "stopped",
     "unknown": "not worked out yet",
 }
+AboutShot = Callable[[Request, Seen, ShotPage], Awaitable[dict[str, Any]]]
 
 
 @dataclass
@@ -42,6 +46,9 @@ class Desk:
     """Answers pages over one production."""
 
     queries: Queries
+    nav: list[tuple[str, str, str]] = field(default_factory=lambda: list(NAV))
+    about_shot: list[AboutShot] = field(default_factory=list)
+    """What others show on the page of a shot: each adds to what the template knows."""
     dagster_url: str = field(default_factory=lambda: os.environ.get("FILM_DAGSTER_URL", DAGSTER_URL))
     templates: Environment = field(init=False)
 
@@ -54,14 +61,22 @@ class Desk:
             lstrip_blocks=True,
         )
         self.templates.globals |= {
-            "nav": NAV,
+            "nav": self.nav,
             "stages": list(Stage),
             "where_words": WHERE,
             "picture": picture_url,
             "in_dagster": self.in_dagster,
             "query": query_string,
         }
-        self.templates.filters |= {"data": data_block, "light": light_words, "size": file_size, "path": quote}
+        self.templates.filters |= {
+            "data": data_block,
+            "light": light_words,
+            "size": file_size,
+            "path": quote,
+            "money": written,
+            "day": day_of,
+            "when": moment_of,
+        }
 
     async def page(self, request: Request, template: str, status: int = 200, **shown: Any) -> Response:
         """A page or a part of one."""
@@ -133,6 +148,16 @@ def light_words(light: Light, stage: Stage) -> str:
     if light.version:
         said += f", version {light.version}"
     return f"{said} ({light.why})" if light.why and light.state != "unknown" else said
+
+
+def day_of(moment: str) -> str:
+    """2026-11-25, in UTC as everything is kept."""
+    return moment[:10]
+
+
+def moment_of(moment: str) -> str:
+    """2026-11-25 18:09, in UTC as everything is kept."""
+    return moment[:16].replace("T", " ")
 
 
 def file_size(count: int) -> str:

@@ -61,7 +61,7 @@ class People:
                 connection.execute(insert(PEOPLE).values(added | row))
 
     def add(self, name: str, role: Role, now: datetime.datetime | None = None) -> Person:
-        """Enter somebody new, or somebody again who had left. Raises FilmProblem for a name that is taken or is none."""
+        """Enter somebody new, or again who had left. Raises FilmProblem for a name that is taken or is none."""
         checked_name(name)
         with self._books.writing() as connection:
             known = named(connection, name)
@@ -101,6 +101,11 @@ class People:
         with self._books.reading() as connection:
             row = connection.execute(select(PEOPLE).where(PEOPLE.c.name == name)).first()
         return None if row is None else _person(row)
+
+    def like(self, name: str) -> Person | None:
+        """Somebody by their name, written in any case."""
+        with self._books.reading() as connection:
+            return named(connection, name)
 
     def on_discord(self, discord_id: str) -> Person | None:
         """Who an account of Discord is; nobody for an empty id."""

@@ -1,4 +1,4 @@
-"""Sessions: who is in, on which browser. What is kept of a session opens nothing: it is the hash of the browser's token."""
+"""Sessions: who is in, on which browser. What is kept of one opens nothing: it is the hash of the browser's token."""
 
 import datetime
 from dataclasses import dataclass
