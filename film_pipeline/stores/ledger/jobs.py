@@ -170,9 +170,12 @@ class Jobs:
             found = _jobs(connection, (JOBS.c.backend == backend) & (JOBS.c.provider_id == provider_id))
         return found[-1] if found else None
 
-    def counts(self) -> dict[tuple[str, JobState], int]:
-        """How many jobs of each backend are in each state: its queue, for the table of workers."""
+    def counts(self, states: Collection[JobState] = tuple(JobState)) -> dict[tuple[str, JobState], int]:
+        """How many jobs of each backend are in each of these states: its queue, for the table of workers."""
         counted = select(JOBS.c.backend, JOBS.c.state, func.count()).group_by(JOBS.c.backend, JOBS.c.state)
+        if len(states) < len(JobState):
+            # Answered from the index of states: those that ended are as many as the film has frames.
+            counted = counted.where(JOBS.c.state.in_([state.value for state in states]))
         with self._books.reading() as connection:
             return {(backend, JobState(state)): count for backend, state, count in connection.execute(counted)}
 

@@ -38,6 +38,7 @@ from film_pipeline.stores.ledger.sessions import Sessions
 from film_pipeline.stores.ledger.shares import Shares
 from film_pipeline.stores.ledger.spend import Spend
 from film_pipeline.stores.ledger.takes import Take, Takes, TakeWish
+from film_pipeline.stores.ledger.tally import Tally
 from film_pipeline.stores.ledger.verdicts import Verdicts
 from film_pipeline.stores.ledger.workers import Workers
 
@@ -65,6 +66,7 @@ class Ledger:
         self.takes = Takes(books)
         self.jobs = Jobs(books)
         self.spend = Spend(books)
+        self.tally = Tally(books)
         self.people = People(books)
         self.notes = Notes(books)
         self.verdicts = Verdicts(books)

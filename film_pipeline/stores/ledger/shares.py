@@ -80,10 +80,18 @@ class Shares:
 
     def of(self, token_sha256: str, now: datetime.datetime | None = None) -> Share | None:
         """What a link shows; nothing where it has expired, was taken back, or never was."""
+        share = self.given_out(token_sha256)
+        return share if share is not None and self.is_open(share, now) else None
+
+    def given_out(self, token_sha256: str) -> Share | None:
+        """The link of that token, whether or not it still shows anything."""
         with self._books.reading() as connection:
             row = connection.execute(select(SHARES).where(SHARES.c.token_sha256 == token_sha256)).first()
-        share = None if row is None else _share(row)
-        return share if share is not None and share.open_at(stamp(self._books.time(now))) else None
+        return None if row is None else _share(row)
+
+    def is_open(self, share: Share, now: datetime.datetime | None = None) -> bool:
+        """Whether a link shows something at that moment: neither expired nor taken back."""
+        return share.open_at(stamp(self._books.time(now)))
 
     def revoke(self, number: int, by: str, now: datetime.datetime | None = None) -> None:
         """Take a link back, at once. Raises FilmProblem where there is none of that number."""
