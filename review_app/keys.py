@@ -33,6 +33,8 @@ KEYS: tuple[Key, ...] = (
     Key("4", "go-dailies", "dailies"),
     Key("5", "go-pictures", "storyboard, turnarounds and sheets"),
     Key("6", "go-find", "find a frame"),
+    Key("7", "go-spend", "spend: the money"),
+    Key("8", "go-workers", "workers: backends and machines"),
     Key("ArrowDown", "list-next", "next shot", "list", "↓"),
     Key("ArrowUp", "list-previous", "previous shot", "list", "↑"),
     Key("Enter", "list-open", "open the shot", "list", "Enter"),

@@ -3,6 +3,7 @@
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -11,7 +12,7 @@ from film_pipeline.core.passwords import SHORTEST_PASSWORD, new_token
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.stores.ledger.people import LONGEST_NAME
 from film_pipeline.stores.ledger.sessions import LASTS
-from review_app.accounts import Accounts, TooOften
+from review_app.accounts import LARGEST_KEY, Accounts, TooOften
 from review_app.doors import csrf_of_visit, safe_next, session_cookie, set_session, visit_cookie
 from review_app.pages.answers import done, form_of, text_of, who_asks, writing
 from review_app.pages.desk import Desk
@@ -19,7 +20,9 @@ from review_app.pages.desk import Desk
 _LASTS_S = int(LASTS.total_seconds())
 
 
-def routes(desk: Desk, accounts: Accounts) -> list[Route]:
+def routes(desk: Desk) -> list[Route]:
+    accounts = desk.accounts
+
     async def at_the_door(request: Request, template: str, status: int = 200, **shown: object) -> Response:
         """A page for somebody who is not in: its form carries the token of this visit."""
         visit = request.state.visit or new_token()
@@ -53,7 +56,14 @@ def routes(desk: Desk, accounts: Accounts) -> list[Route]:
             status = 429 if isinstance(problem, TooOften) else 401
             told = f"{problem.problem[0].upper()}{problem.problem[1:]}: {problem.mend}."
             return await at_the_door(
-                request, "login.html", status, title="Log in", next=back, owned=True, name=name[:LONGEST_NAME], told=told
+                request,
+                "login.html",
+                status,
+                title="Log in",
+                next=back,
+                owned=True,
+                name=name[:LONGEST_NAME],
+                told=told,
             )
         passphrase = text_of(form, "passphrase")
         if passphrase and (locked := await run_in_threadpool(_unlock, accounts, token, passphrase)):
@@ -81,9 +91,7 @@ def routes(desk: Desk, accounts: Accounts) -> list[Route]:
         invitation = await run_in_threadpool(accounts.invitation, request.path_params["token"])
         shown = {"title": "Welcome", "invitation": invitation, "told": "", "name": "", "shortest": SHORTEST_PASSWORD}
         approvers = [one.name for one in accounts.ledger.books.approvers]
-        return await at_the_door(
-            request, "welcome.html", 200 if invitation else 404, approvers=approvers, referrer="no-referrer", **shown
-        )
+        return await at_the_door(request, "welcome.html", 200 if invitation else 404, approvers=approvers, **shown)
 
     async def accept(request: Request) -> Response:
         form = await form_of(request)
@@ -118,11 +126,22 @@ def routes(desk: Desk, accounts: Accounts) -> list[Route]:
             title="Your account",
             sessions=sessions,
             mine=who.session,
-            unlocked=accounts.keyring.of(who.session),
             is_approver=any(one.name == who.name for one in accounts.ledger.books.approvers),
             has_key=await run_in_threadpool(accounts.has_key_file, who),
             told=request.query_params.get("locked", "")[:300],
         )
+
+    async def unlock(request: Request) -> Response:
+        """Open somebody's own key for their session."""
+        form = await form_of(request, files=1)
+        brought = form.get("key")
+        pem = await brought.read(LARGEST_KEY + 1) if isinstance(brought, UploadFile) else b""
+        unlocked = await run_in_threadpool(accounts.unlock, who_asks(request), text_of(form, "passphrase"), pem)
+        return done(request, f"the key {unlocked.fingerprint} is open", safe_next(text_of(form, "back")))
+
+    async def lock(request: Request) -> Response:
+        accounts.keyring.drop(who_asks(request).session)
+        return done(request, "your key is locked", "/account")
 
     async def elsewhere(request: Request) -> Response:
         ended = await run_in_threadpool(accounts.log_out_elsewhere, who_asks(request))
@@ -135,6 +154,8 @@ def routes(desk: Desk, accounts: Accounts) -> list[Route]:
         Route("/welcome/{token}", welcome),
         Route("/welcome/{token}", accept, methods=["POST"]),
         Route("/account", account),
+        Route("/account/unlock", writing(desk, unlock), methods=["POST"]),
+        Route("/account/lock", writing(desk, lock), methods=["POST"]),
         Route("/account/elsewhere", writing(desk, elsewhere), methods=["POST"]),
     ]
 

@@ -17,9 +17,11 @@ from starlette.responses import HTMLResponse, Response
 
 from film_pipeline.core.money import written
 from film_pipeline.core.stages import Stage
+from review_app.accounts import Accounts
 from review_app.keys import WHERE, Key, keys_of
 from review_app.queries import Queries, Seen, ShotPage
 from review_app.queries.watching import Light
+from review_app.verdicts import Verdicts
 
 HERE = Path(__file__).resolve().parent.parent
 DAGSTER_URL = "http://127.0.0.1:3000"
@@ -29,6 +31,8 @@ NAV = (
     ("dailies", "/dailies", "Dailies"),
     ("pictures", "/pictures/storyboard", "Pictures"),
     ("find", "/find", "Find a frame"),
+    ("spend", "/spend", "Spend"),
+    ("workers", "/workers", "Workers"),
 )
 _STATE_WORDS = {
     "current": "done",
@@ -43,16 +47,19 @@ AboutShot = Callable[[Request, Seen, ShotPage], Awaitable[dict[str, Any]]]
 
 @dataclass
 class Desk:
-    """Answers pages over one production."""
+    """Answers pages over one production. verdicts: the only way to write; it asks who somebody is."""
 
     queries: Queries
+    accounts: Accounts
     nav: list[tuple[str, str, str]] = field(default_factory=lambda: list(NAV))
     about_shot: list[AboutShot] = field(default_factory=list)
     """What others show on the page of a shot: each adds to what the template knows."""
     dagster_url: str = field(default_factory=lambda: os.environ.get("FILM_DAGSTER_URL", DAGSTER_URL))
+    verdicts: Verdicts = field(init=False)
     templates: Environment = field(init=False)
 
     def __post_init__(self) -> None:
+        self.verdicts = Verdicts(self.queries, self.accounts)
         self.templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -82,13 +89,16 @@ class Desk:
         """A page or a part of one."""
         parts = shown.pop("parts", ())
         keys = keys_of(*parts)
+        person = getattr(request.state, "person", None)
         context = {
             "here": "",
             "path": request.url.path,
             "keys_told": [{"key": key.key, "action": key.action} for key in keys],
             "keys_by_place": _by_place(keys),
             "seen": self.queries.seen,
-            "person": getattr(request.state, "person", None),
+            "person": person,
+            "csrf": person.csrf if person else "",
+            "unlocked": self.accounts.keyring.of(person.session) if person else None,
             **shown,
         }
         # A long page takes a while to write: no other answer waits for it.

@@ -3,6 +3,7 @@
 import htmx from "htmx.org";
 import { act, handle, handled, listen } from "./keys.js";
 import { watchFind } from "./find.js";
+import { send, watchForms } from "./forms.js";
 
 htmx.config.allowEval = false;
 htmx.config.includeIndicatorStyles = false;
@@ -44,6 +45,8 @@ handle({
   "go-dailies": go("/dailies"),
   "go-pictures": go("/pictures/storyboard"),
   "go-find": go("/find"),
+  "go-spend": go("/spend"),
+  "go-workers": go("/workers"),
 });
 if (document.querySelector("[data-list]")) {
   handle({
@@ -86,6 +89,7 @@ document.addEventListener("error", (event) => {
 
 listen(JSON.parse(document.getElementById("keys").textContent));
 watchFind();
+watchForms();
 hear();
 
-export { act, handle, handled };
+export { act, handle, handled, send };
