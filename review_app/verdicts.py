@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from film_pipeline.core.gate import Approval
-from film_pipeline.core.jobs import Found, NeverSubmitted, Outcome, PaidAndLost
+from film_pipeline.core.jobs import Found, IllegalMove, NeverSubmitted, Outcome, PaidAndLost
 from film_pipeline.core.money import usd
 from film_pipeline.core.passwords import kept_of, new_token
 from film_pipeline.core.problems import FilmProblem
@@ -189,7 +189,11 @@ class Verdicts:
             told["found"] = Found(provider_id.strip()[:255])
         if outcome not in told:
             raise FilmProblem(f"{outcome!r} is no outcome", "say found, never or lost")
-        resolved = self._film.ledger.resolve(job, told[outcome], who.name)
+        try:
+            resolved = self._film.ledger.resolve(job, told[outcome], who.name)
+        except IllegalMove as error:
+            said = f"job {job[:8]} is {error.before.value}: nobody waits for a word on it"
+            raise FilmProblem(said, "load the page again") from error
         self._tell()
         return resolved
 

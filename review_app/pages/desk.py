@@ -19,6 +19,7 @@ from film_pipeline.core.money import written
 from film_pipeline.core.stages import Stage
 from review_app.accounts import Accounts
 from review_app.keys import WHERE, Key, keys_of
+from review_app.pages.figures import amount, film_seconds, lasting
 from review_app.queries import Queries, Seen, ShotPage
 from review_app.queries.watching import Light
 from review_app.verdicts import Verdicts
@@ -83,6 +84,9 @@ class Desk:
             "money": written,
             "day": day_of,
             "when": moment_of,
+            "amount": amount,
+            "lasting": lasting,
+            "film_seconds": film_seconds,
         }
 
     async def page(self, request: Request, template: str, status: int = 200, **shown: Any) -> Response:

@@ -8,6 +8,7 @@ from film_pipeline.core.record import Item, Record, Turnover
 from film_pipeline.stores.frames import Edge
 from film_pipeline.stores.screening import Landed
 from review_app.queries.lineage import Graph, draw
+from review_app.queries.money import Reckoning
 from review_app.queries.reading import Reading, ScenePage, ShotPage
 from review_app.queries.strips import Strip, filled, movie_of, strips_of
 from review_app.queries.watching import LANDING_ROLES, STAGES, FilmWatch, Light, Seen
@@ -30,11 +31,15 @@ class Queries:
         self.media = self.watch.film.media
         self.frames = self.watch.film.frames
         self.screening = self.watch.screening
+        self.reckoning = Reckoning(lambda: self.watch.film)
 
     def open(self) -> None:
         self.watch.start()
+        # The first time takes as long as the book is long: nobody is to wait for it.
+        self.reckoning.look()
 
     def close(self) -> None:
+        self.reckoning.close()
         self.watch.stop()
 
     async def fresh(self, wait_s: float = LOOK_FOR_S) -> Seen:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, select, update
 
 from film_pipeline.core.gate import Approval, Covered, GateLocked, Work, why_not
 from film_pipeline.core.jobs import JobState
@@ -88,6 +88,15 @@ class Approvals:
         where = APPROVALS.c.shot == shot if shot else None
         with self._books.reading() as connection:
             return self._signed(connection, where, self._books.time(now))
+
+    def listed(self, first: int, many: int, now: datetime.datetime | None = None) -> tuple[list[Signed], int]:
+        """So many approvals from the `first` on, the newest first, looked at anew; and how many there are in all."""
+        query = _ALL.order_by(APPROVALS.c.number.desc()).limit(many).offset(first)
+        with self._books.reading() as connection:
+            moment = self._books.time(now)
+            signed = [self._look_at(row, moment) for row in connection.execute(query)]
+            count = connection.execute(select(func.count()).select_from(APPROVALS)).scalar_one()
+        return signed, int(count)
 
     def since(self, number: int, now: datetime.datetime | None = None) -> list[Signed]:
         """Approvals entered after that number, in order: what a sensor with a cursor asks for."""

@@ -100,7 +100,7 @@ export class Player {
     const { clip, frame } = this.reel.at(place);
     const strip = this.stripOf(key, clip);
     const sha256 = strip ? shownAt(strip, frame) : "";
-    return sha256 ? `/pictures/${sha256}.${width}.jpg` : "";
+    return sha256 ? `${this.told.pictures ?? "/pictures"}/${sha256}.${width}.jpg` : "";
   }
   width = () => 960;
 
@@ -439,7 +439,7 @@ export class Player {
     const { clip, frame } = this.now;
     const strip = this.stripOf(this.a, clip);
     const sha256 = strip ? shownAt(strip, frame) : "";
-    return sha256 ? `/recipes/${sha256}` : "";
+    return sha256 && !this.told.pictures ? `/recipes/${sha256}` : "";
   }
   dragWipe(event) {
     if (this.wipe === null) return;
