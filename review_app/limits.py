@@ -38,6 +38,13 @@ class Limit:
             tries.append(now)
             return 0.0
 
+    def waits(self, key: str) -> float:
+        """The seconds that somebody has to wait before the next try; 0 if it may be made. Counts nothing."""
+        now = self._clock()
+        with self._lock:
+            tries = [tried for tried in self._tries.get(key, ()) if now - tried < self.within_s]
+            return self.within_s - (now - tries[0]) if len(tries) >= self.most else 0.0
+
     def forgive(self, key: str) -> None:
         """It went well: what was tried before counts no more."""
         with self._lock:
