@@ -15,10 +15,30 @@ from starlette.staticfiles import StaticFiles
 from film_pipeline.core.problems import FilmProblem
 from review_app.accounts import Accounts
 from review_app.doors import Door
-from review_app.pages import board, coming_in, dailies, events, find, media, people, pictures, recipe, scenes, shot
+from review_app.pages import (
+    board,
+    coming_in,
+    dailies,
+    events,
+    exports,
+    find,
+    media,
+    people,
+    pictures,
+    recipe,
+    scenes,
+    shared,
+    shares,
+    shot,
+    spend,
+    workers,
+)
 from review_app.pages.desk import HERE, Desk
 from review_app.queries import Queries
 from review_app.safety import LOOPBACK, KnownHosts, NoForeignPosts, SafeAnswers
+
+_PAGES = (coming_in, people, media, scenes, shot, board, dailies, events, find, recipe, pictures)
+_OF_MONEY = (spend, workers, shares, shared, exports)
 
 
 def review_app(
@@ -50,11 +70,7 @@ def review_app(
             Route("/health", _health),
             Route("/", _to_scenes),
             Mount("/static", StaticFiles(directory=HERE / "static", check_dir=False), name="static"),
-            *(
-                route
-                for made in (coming_in, people, media, scenes, shot, board, dailies, events, find, recipe, pictures)
-                for route in made.routes(desk)
-            ),
+            *(route for made in (*_PAGES, *_OF_MONEY) for route in made.routes(desk)),
             *(route for more in more_routes for route in more(desk)),
         ],
         middleware=[
