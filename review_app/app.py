@@ -15,10 +15,43 @@ from starlette.staticfiles import StaticFiles
 from film_pipeline.core.problems import FilmProblem
 from review_app.accounts import Accounts
 from review_app.doors import Door
-from review_app.pages import board, coming_in, dailies, events, find, media, people, pictures, recipe, scenes, shot
+from review_app.pages import (
+    board,
+    coming_in,
+    dailies,
+    events,
+    find,
+    gate,
+    media,
+    notes,
+    people,
+    pictures,
+    recipe,
+    scenes,
+    shot,
+    takes,
+)
 from review_app.pages.desk import HERE, Desk
 from review_app.queries import Queries
 from review_app.safety import LOOPBACK, KnownHosts, NoForeignPosts, SafeAnswers
+
+PAGES = (
+    coming_in,
+    people,
+    media,
+    scenes,
+    shot,
+    gate,
+    takes,
+    notes,
+    board,
+    dailies,
+    events,
+    find,
+    recipe,
+    pictures,
+)
+"""The modules of the pages."""
 
 
 def review_app(
@@ -50,11 +83,7 @@ def review_app(
             Route("/health", _health),
             Route("/", _to_scenes),
             Mount("/static", StaticFiles(directory=HERE / "static", check_dir=False), name="static"),
-            *(
-                route
-                for made in (coming_in, people, media, scenes, shot, board, dailies, events, find, recipe, pictures)
-                for route in made.routes(desk)
-            ),
+            *(route for made in PAGES for route in made.routes(desk)),
             *(route for more in more_routes for route in more(desk)),
         ],
         middleware=[
