@@ -9,6 +9,7 @@ import uvicorn
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.departments.film import Film
+from film_pipeline.departments.stand_ins import join_simulation
 from review_app.accounts import Accounts
 from review_app.app import review_app
 from review_app.pages.desk import HERE
@@ -39,6 +40,8 @@ def main() -> None:
     try:
         with Film.find(asked.production.resolve()) as film:
             root = film.root
+        if join_simulation(root):
+            say("simulated: orders go to stand-ins on this machine, and money is play money")
     except FilmProblem as problem:
         sys.exit(str(problem))
     queries, hosts = Queries(root), hosts_for(asked.host, asked.name)

@@ -22,7 +22,9 @@ from review_app.pages import (
     events,
     exports,
     find,
+    gate,
     media,
+    notes,
     people,
     pictures,
     recipe,
@@ -31,14 +33,35 @@ from review_app.pages import (
     shares,
     shot,
     spend,
+    takes,
     workers,
 )
 from review_app.pages.desk import HERE, Desk
 from review_app.queries import Queries
 from review_app.safety import LOOPBACK, KnownHosts, NoForeignPosts, SafeAnswers
 
-_PAGES = (coming_in, people, media, scenes, shot, board, dailies, events, find, recipe, pictures)
-_OF_MONEY = (spend, workers, shares, shared, exports)
+PAGES = (
+    coming_in,
+    people,
+    media,
+    scenes,
+    shot,
+    gate,
+    takes,
+    notes,
+    board,
+    dailies,
+    events,
+    find,
+    recipe,
+    pictures,
+    spend,
+    workers,
+    shares,
+    shared,
+    exports,
+)
+"""The modules of the pages."""
 
 
 def review_app(
@@ -70,7 +93,7 @@ def review_app(
             Route("/health", _health),
             Route("/", _to_scenes),
             Mount("/static", StaticFiles(directory=HERE / "static", check_dir=False), name="static"),
-            *(route for made in (*_PAGES, *_OF_MONEY) for route in made.routes(desk)),
+            *(route for made in PAGES for route in made.routes(desk)),
             *(route for more in more_routes for route in more(desk)),
         ],
         middleware=[

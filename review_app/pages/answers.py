@@ -53,7 +53,7 @@ def stays(request: Request) -> bool:
 
 def done(request: Request, said: str, back: str, **more: Any) -> Response:
     """It was done: said to a page that stays, else shown by the page to go to."""
-    return JSONResponse({"said": said, **more}) if stays(request) else RedirectResponse(back, 303)
+    return JSONResponse({"said": said, "back": back, **more}) if stays(request) else RedirectResponse(back, 303)
 
 
 def writing(desk: Desk, handler: Handler) -> Handler:

@@ -1,6 +1,11 @@
-"""News of the film, as server-sent events: something changed, frames landed. Pages then ask for what they show."""
+"""News of the film, as server-sent events. Pages then ask for what they show.
+
+changed: a file, or how far a shot is. landed: pictures came home. told: something was decided, said or moved, with the
+shots that it is about; `*` for more than are named.
+"""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -23,12 +28,17 @@ def routes(desk: Desk) -> list[Route]:
 async def news(desk: Desk, request: Request) -> AsyncIterator[str]:
     """An event for each change that was seen, and a sign of life where nothing changes, until the reader has gone."""
     watch = desk.queries.watch
-    changes, landed = watch.changes, watch.landed
+    changes, landed, told = watch.changes, watch.landed, watch.seen.book.count
     silent = 0.0
     yield ": listening\n\n"
     while not await request.is_disconnected():
         await desk.queries.fresh(_LOOK_EVERY_S)
-        if (watch.changes, watch.landed) != (changes, landed):
+        book = watch.seen.book
+        if (watch.changes, watch.landed, book.count) != (changes, landed, told):
+            if book.count != told:
+                topics = sorted(book.told_since(told))
+                told = book.count
+                yield f"event: told\ndata: {json.dumps(topics)}\n\n"
             if watch.landed != landed:
                 yield f"event: landed\ndata: {watch.landed}\n\n"
             if watch.changes != changes:

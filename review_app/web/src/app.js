@@ -37,7 +37,10 @@ function walk(step) {
 
 handle({
   help: () => (help().open ? help().close() : help().showModal()),
-  close: () => document.querySelectorAll("dialog[open]").forEach((open) => open.close()),
+  close: () => {
+    document.querySelectorAll("dialog[open]").forEach((open) => open.close());
+    document.body.dispatchEvent(new CustomEvent("close"));
+  },
   search: () => document.querySelector("[data-search]")?.focus(),
   theme,
   "go-scenes": go("/scenes"),
@@ -60,6 +63,7 @@ if (document.querySelector("[data-list]")) {
 function hear() {
   if (!document.body.dataset.events) return;
   let source = null;
+  let heardBefore = false;
   const open = () => {
     if (document.hidden || source) return;
     source = new EventSource("/events");
@@ -68,6 +72,15 @@ function hear() {
         document.body.dispatchEvent(new CustomEvent(name, { detail: event.data }));
       });
     }
+    source.addEventListener("told", (event) => {
+      document.body.dispatchEvent(new CustomEvent("told"));
+      for (const topic of JSON.parse(event.data)) document.body.dispatchEvent(new CustomEvent(`told-${topic === "*" ? "all" : topic}`));
+    });
+    // What was missed while nobody listened is asked for once.
+    source.addEventListener("open", () => {
+      if (heardBefore) document.body.dispatchEvent(new CustomEvent("told-all"));
+      heardBefore = true;
+    });
   };
   const close = () => {
     source?.close();
