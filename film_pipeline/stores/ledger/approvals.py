@@ -59,7 +59,7 @@ class Approvals:
         reasons = self._why_not(approval, moment)
         if reasons:
             raise GateLocked.because(reasons, approval.shot)
-        row = _row(approval)
+        row = row_of(approval)
         with self._books.writing() as connection:
             there = connection.execute(select(APPROVALS).where(APPROVALS.c.id == approval.id)).first()
             if there is not None:
@@ -160,7 +160,8 @@ def _cancel_reserved(connection: Connection, approval: str, why: str, moment: st
     return [row["job"] for row in rows]
 
 
-def _row(approval: Approval) -> dict[str, Any]:
+def row_of(approval: Approval) -> dict[str, Any]:
+    """What stands of an approval in the table; its number and when it was entered are added there."""
     plain = approval.model_dump(mode="json", exclude={"covered", "backends", "cap_usd", "frame_cap_usd"})
     return plain | {
         "covered": json.dumps(approval.covered.model_dump(mode="json"), sort_keys=True, ensure_ascii=False),
