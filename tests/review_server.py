@@ -54,10 +54,11 @@ def inside(app: Starlette, name: str = "ada", role: Role = "owner") -> Iterator[
 
 
 @contextmanager
-def served(app: Starlette, page: Page | None = None) -> Iterator[str]:
+def served(app: Starlette, page: Page | None = None, owned: bool = True) -> Iterator[str]:
     """The app behind a real server on a free port of this machine; gives its address.
 
     page: where somebody is let in as an owner. Pages that are opened later are let in by `let_owner_in`.
+    owned: whether the film has an owner, who can be let in.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -70,13 +71,14 @@ def served(app: Starlette, page: Page | None = None) -> Iterator[str]:
         assert time.monotonic() < give_up, "the review app does not start"
         time.sleep(0.02)
     address = f"http://127.0.0.1:{port}"
-    _OWNERS[address] = session_of(app)
+    if owned:
+        _OWNERS[address] = session_of(app)
     if page is not None:
         let_owner_in(page.context)
     try:
         yield address
     finally:
-        del _OWNERS[address]
+        _OWNERS.pop(address, None)
         server.should_exit = True
         thread.join(20)
         assert not thread.is_alive(), "the review app does not end"

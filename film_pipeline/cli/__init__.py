@@ -3,10 +3,10 @@
 import logging
 import sys
 
-from film_pipeline.cli import gate, making, post, provenance, simulation, writing
+from film_pipeline.cli import gate, making, people, post, provenance, simulation, writing
 from film_pipeline.cli.telling import app
 
-COMMANDS = (making, writing, gate, simulation, post, provenance)
+COMMANDS = (making, writing, gate, people, simulation, post, provenance)
 """The modules that the commands stand in; importing one adds its commands to `film`."""
 
 

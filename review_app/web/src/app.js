@@ -39,6 +39,8 @@ handle({
   help: () => (help().open ? help().close() : help().showModal()),
   close: () => {
     document.querySelectorAll("dialog[open]").forEach((open) => open.close());
+    // Out of a field, so that the keys work again.
+    if (document.activeElement?.matches("input, textarea, select")) document.activeElement.blur();
     document.body.dispatchEvent(new CustomEvent("close"));
   },
   search: () => document.querySelector("[data-search]")?.focus(),

@@ -149,6 +149,7 @@ page.addEventListener("sent", (event) => {
     ink.forget(Number(form.elements.frame.value));
     sentAs = crypto.randomUUID();
     find("#note-text").value = "";
+    page.activeElement?.blur();
     answer("", "");
     ink.stop();
   } else {
