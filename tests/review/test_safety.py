@@ -31,6 +31,11 @@ PAGES = (
     "/pictures/sheets",
     "/shots/SC010_SH010",
     "/shots/SC010_SH010/previz",
+    "/spend",
+    "/spend?by=approval",
+    "/workers",
+    "/shares",
+    "/s/not-a-token-of-any-link",
     "/nowhere",
 )
 HOSTILE = '"><img src=x onerror=alert(1)></script><script>alert(2)</script>'
