@@ -352,7 +352,7 @@ export class Player {
     put("time", timecode(this.place, this.rate));
     put("a", label(this.swapped || this.blink === 2 ? this.b : this.a));
     put("b", this.wipe !== null ? label(this.swapped ? this.a : this.b) : "");
-    put("range", this.reel === this.alone ? `${clip.first}–${clip.last}` : `the cut around ${this.told.shot.name}`);
+    put("range", this.reel === this.alone ? `${clip.first}–${clip.last}` : this.told.shot.name && `the cut around ${this.told.shot.name}`);
     put("late", this.late ? `${this.late} late` : "");
     this.canvas.setAttribute("aria-label", `${clip.shot}, frame ${frame}, ${label(this.a)}`);
     for (const [name, on] of [["wipe", this.wipe !== null], ["blink", this.blink > 0], ["pose", this.posed], ["onion", this.onion], ["around", this.reel !== this.alone], ["play", !this.stopped]]) {
