@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from film_pipeline.core.problems import FilmProblem
+from film_pipeline.stores.ledger.spend import Total
 from film_pipeline.stores.ledger.takes import Take
 from review_app.accounts import LARGEST_KEY, Who
 from review_app.pages.answers import done, form_of, number_of, text_of, who_asks, writing
@@ -26,6 +27,11 @@ def routes(desk: Desk) -> list[Route]:
     def asked(shot: str, takes: int) -> tuple[Standing, Proposal | None]:
         found = queries.standing(shot)
         return found, queries.proposal(found.frames, takes) if found.covered else None
+
+    async def total_of() -> Total:
+        """As it was added up last; asking the book itself takes as long as the film is large."""
+        sums = await queries.reckoning.fresh()
+        return sums.total if sums.known else await run_in_threadpool(accounts.ledger.spend.total)
 
     async def page(request: Request) -> Response:
         seen, shot = await desk.shot(request.path_params["shot"])
@@ -46,7 +52,7 @@ def routes(desk: Desk) -> list[Route]:
             most_takes=MOST_TAKES,
             is_approver=any(one.name == who.name for one in accounts.ledger.books.approvers),
             has_key=await run_in_threadpool(accounts.has_key_file, who),
-            total=await run_in_threadpool(accounts.ledger.spend.total),
+            total=await total_of(),
             before=before,
             after=after,
         )
