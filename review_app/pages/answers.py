@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from film_pipeline.core.problems import FilmProblem
-from review_app.accounts import NotAllowed, TooOften, Who
+from review_app.accounts import LARGEST_KEY, NotAllowed, TooOften, Who
 from review_app.pages.desk import Desk
 
 _MOST_FIELDS = 64
@@ -32,6 +32,14 @@ def text_of(form: FormData, name: str) -> str:
     """A field as text; empty where it is missing or a file."""
     value = form.get(name)
     return value if isinstance(value, str) else ""
+
+
+async def key_in(form: FormData) -> tuple[str, bytes]:
+    """The passphrase of a key, and the key's file where one is brought. It is let go at once."""
+    brought = form.get("key")
+    pem = await brought.read(LARGEST_KEY + 1) if isinstance(brought, UploadFile) else b""
+    await form.close()
+    return text_of(form, "passphrase"), pem
 
 
 def number_of(form: FormData, name: str, what: str, least: int, most: int) -> int:

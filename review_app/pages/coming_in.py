@@ -3,7 +3,6 @@
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -12,9 +11,9 @@ from film_pipeline.core.passwords import SHORTEST_PASSWORD, new_token
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.stores.ledger.people import LONGEST_NAME
 from film_pipeline.stores.ledger.sessions import LASTS
-from review_app.accounts import LARGEST_KEY, Accounts, TooOften
+from review_app.accounts import Accounts, TooOften
 from review_app.doors import csrf_of_visit, safe_next, session_cookie, set_session, visit_cookie
-from review_app.pages.answers import done, form_of, text_of, who_asks, writing
+from review_app.pages.answers import done, form_of, key_in, text_of, who_asks, writing
 from review_app.pages.desk import Desk
 
 _LASTS_S = int(LASTS.total_seconds())
@@ -134,9 +133,7 @@ def routes(desk: Desk) -> list[Route]:
     async def unlock(request: Request) -> Response:
         """Open somebody's own key for their session."""
         form = await form_of(request, files=1)
-        brought = form.get("key")
-        pem = await brought.read(LARGEST_KEY + 1) if isinstance(brought, UploadFile) else b""
-        unlocked = await run_in_threadpool(accounts.unlock, who_asks(request), text_of(form, "passphrase"), pem)
+        unlocked = await run_in_threadpool(accounts.unlock, who_asks(request), *await key_in(form))
         return done(request, f"the key {unlocked.fingerprint} is open", safe_next(text_of(form, "back")))
 
     async def lock(request: Request) -> Response:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,8 +11,8 @@ from starlette.routing import Route
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.stores.ledger.spend import Total
 from film_pipeline.stores.ledger.takes import Take
-from review_app.accounts import LARGEST_KEY, Who
-from review_app.pages.answers import done, form_of, number_of, text_of, who_asks, writing
+from review_app.accounts import Who
+from review_app.pages.answers import done, form_of, key_in, number_of, text_of, who_asks, writing
 from review_app.pages.desk import Desk
 from review_app.queries import Proposal, Standing
 from review_app.verdicts import LONGEST_VALID_DAYS, Signature, amount
@@ -67,9 +67,8 @@ def routes(desk: Desk) -> list[Route]:
     async def sign(request: Request) -> Response:
         _, shot = await desk.shot(request.path_params["shot"])
         form = await form_of(request, files=1)
-        _, take = await run_in_threadpool(
-            _sign, desk, who_asks(request), signature_of(shot.name, form), *await key_in(form)
-        )
+        key = await key_in(form)
+        _, take = await run_in_threadpool(_sign, desk, who_asks(request), signature_of(shot.name, form), *key)
         said = f"signed; take {take.take} is asked for"
         return done(request, said, f"/shots/{shot.name}?a=render.{take.take}", take=take.take)
 
@@ -94,13 +93,6 @@ def takes_in(request: Request) -> int:
     return min(max(int(text), 1), MOST_TAKES) if text.isascii() and text.isdigit() and len(text) < 5 else _TAKES
 
 
-async def key_in(form: FormData) -> tuple[str, bytes]:
-    """The passphrase, and the key's file where one is brought."""
-    brought = form.get("key")
-    pem = await brought.read(LARGEST_KEY + 1) if isinstance(brought, UploadFile) else b""
-    return text_of(form, "passphrase"), pem
-
-
 def signature_of(shot: str, form: FormData) -> Signature:
     """What somebody signs. Raises FilmProblem for a field that can't be read."""
     frame_cap = text_of(form, "frame_cap").strip()
@@ -117,8 +109,6 @@ def signature_of(shot: str, form: FormData) -> Signature:
 
 
 def _sign(desk: Desk, who: Who, signature: Signature, passphrase: str, pem: bytes) -> tuple[Any, Take]:
-    if desk.accounts.keyring.of(who.session) is None:
-        if not passphrase:
-            raise FilmProblem("your key is locked", "type its passphrase")
+    if passphrase and desk.accounts.keyring.of(who.session) is None:
         desk.accounts.unlock(who, passphrase, pem)
     return desk.verdicts.sign(who, signature)

@@ -1,6 +1,7 @@
 """What backends would take, and whether they are there: asked in the background, so that no page waits for them."""
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 
 from film_pipeline.core.generating import GeneratingBackend
 from film_pipeline.core.problems import FilmProblem
+
+log = logging.getLogger(__name__)
 
 FRESH_S = 20.0
 """So long it is believed what a backend said of itself."""
@@ -50,18 +53,23 @@ class Presences:
         self._asker.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, backends: Mapping[str, GeneratingBackend]) -> None:
-        told = asyncio.run(_ask_all(backends))
-        now = time.monotonic()
+        try:
+            asyncio.run(self._ask_all(backends))
+        except Exception:
+            # The next page that wants to know asks again.
+            log.exception("the backends can't be asked")
+
+    async def _ask_all(self, backends: Mapping[str, GeneratingBackend]) -> None:
+        await asyncio.gather(*(self._ask_one(name, backend) for name, backend in backends.items()))
+
+    async def _ask_one(self, name: str, backend: GeneratingBackend) -> None:
+        """Each is known as soon as it has answered, however slow the others are."""
+        presence = await _presence(backend)
         with self._lock:
-            self._known |= {name: (now, presence) for name, presence in told.items()}
+            self._known[name] = (time.monotonic(), presence)
 
 
-async def _ask_all(backends: Mapping[str, GeneratingBackend]) -> dict[str, Presence]:
-    told = await asyncio.gather(*(_ask_one(backend) for backend in backends.values()))
-    return dict(zip(backends, told, strict=True))
-
-
-async def _ask_one(backend: GeneratingBackend) -> Presence:
+async def _presence(backend: GeneratingBackend) -> Presence:
     try:
         async with asyncio.timeout(_PATIENCE_S):
             health = await backend.health()

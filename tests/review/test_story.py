@@ -139,7 +139,7 @@ def test_a_newcomer_signs_sees_the_frame_land_judges_it_and_finds_it_in_the_cut(
     stage.ask("approve", SECOND, "--cap", "1.00", "--as", "director")
     stage.ask("run")
     expect(page.locator(".versions")).to_contain_text("Finished v002", timeout=30_000)
-    page.reload()
+    page.goto(f"{address}/shots/{FIRST}")
     page.wait_for_function(f"() => {PLAYER}.drawn")
     page.keyboard.press("e")
     expect(page.locator("[data-say=range]")).to_have_text(f"the cut around {FIRST}")

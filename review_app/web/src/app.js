@@ -17,6 +17,7 @@ function theme() {
   const next = page.dataset.theme === "light" ? "dark" : "light";
   page.dataset.theme = next;
   localStorage.setItem("theme", next);
+  document.body.dispatchEvent(new CustomEvent("theme"));
 }
 
 const help = () => document.getElementById("help");

@@ -450,6 +450,7 @@ export class Player {
       if (target.dataset?.side) this.choose(target.dataset.side, target.value);
     });
     this.canvas.addEventListener("pointerdown", (event) => this.dragWipe(event));
+    document.body.addEventListener("theme", () => this.screen());
   }
   swap() {
     this.swapped = !this.swapped;

@@ -64,9 +64,11 @@ function about() {
   const whole = find("#whole-shot").checked;
   const frame = player.now.clip.shot === shot ? player.now.frame : "";
   const fields = form.elements;
-  fields.frame.value = whole ? "" : frame;
   fields.take.value = takeOnScreen();
   fields.drawing.value = whole || !frame ? "" : ink.written(frame);
+  // An answer lies where its note does, unless something is drawn to it.
+  const answers = fields.reply_to.value && !fields.drawing.value;
+  fields.frame.value = whole || answers ? "" : frame;
   fields.sent_as.value = sentAs;
   form.querySelector("[data-say=on]").textContent = whole || !frame ? "on the shot" : `on ${frame}${fields.drawing.value ? ", with a drawing" : ""}`;
 }
@@ -75,6 +77,7 @@ function answer(number, who) {
   form.elements.reply_to.value = number;
   line.hidden = !number;
   line.querySelector("[data-say]").textContent = number ? `Answering ${who}` : "";
+  about();
   if (number) find("#note-text").focus();
 }
 function stepNote(way) {
