@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from film_pipeline.core.problems import FilmProblem
 from film_pipeline.stores.ledger.spend import Total
 from film_pipeline.stores.ledger.takes import Take
 from review_app.accounts import Who
