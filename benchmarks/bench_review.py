@@ -37,6 +37,7 @@ GROWTH_BAR_MB = 20.0
 SIGNED = 200
 """So many signatures, and words on takes, are timed."""
 APPROVE_BAR_MS = 50.0
+WORKED = 10
 GATED = 100
 """So many shots stand at the gate."""
 _CHROMIUM = "/usr/bin/chromium"
@@ -156,6 +157,7 @@ def _measure(server: Server, shots: int, gated: list[str]) -> Iterator[Row]:
     yield Row("from the start until every light is known", server.until_worked_out(), "s")
     yield _how_busy()
     yield from _paints(server, pages, "")
+    yield from _work_of_pages(server, pages)
     yield from _round_trips(server, gated)
     yield from _scrolling(server)
     yield from _views(server, pages)
@@ -165,6 +167,18 @@ def _measure(server: Server, shots: int, gated: list[str]) -> Iterator[Row]:
 def _how_busy() -> Row:
     """What else this machine does: beyond its cores, everything below waits for others."""
     return Row(f"processes that want one of the {os.cpu_count()} cores", os.getloadavg()[0], "")
+
+
+def _work_of_pages(server: Server, pages: list[str]) -> Iterator[Row]:
+    """What the server works for each page: this says something on a machine that does other things, too."""
+    session = server.session()
+    for path in pages:
+        session.get(server.address + path, timeout=60)
+        before = server.cpu_ms()
+        for _ in range(WORKED):
+            session.get(server.address + path, timeout=60)
+        shown = "/s/TOKEN" if path == server.shared else path[:34]
+        yield Row(f"the server's work for {shown}, the watch beside it too", (server.cpu_ms() - before) / WORKED, "ms")
 
 
 def _round_trips(server: Server, gated: list[str]) -> list[Row]:
