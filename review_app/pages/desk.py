@@ -20,7 +20,7 @@ from film_pipeline.core.stages import Stage
 from review_app.accounts import Accounts
 from review_app.keys import WHERE, Key, keys_of
 from review_app.pages.figures import amount, film_seconds, lasting
-from review_app.queries import Queries, Seen, ShotPage
+from review_app.queries import LOOK_FOR_S, Queries, Seen, ShotPage
 from review_app.queries.watching import Light
 from review_app.verdicts import Verdicts
 
@@ -114,16 +114,22 @@ class Desk:
         query = f"?view=partitions&partition={quote(shot)}" if shot else ""
         return f"{self.dagster_url}/assets/{quote(asset)}{query}"
 
-    async def read(self) -> Seen:
-        """What is known of the film. Raises a 503 where its files have not been read yet."""
-        seen = await self.queries.fresh()
+    async def read(self, wait_s: float = LOOK_FOR_S) -> Seen:
+        """What is known of the film, after a look that is waited for so long.
+
+        Raises a 503 where its files have not been read yet.
+        """
+        seen = await self.queries.fresh(wait_s)
         if seen.reading is None:
             raise HTTPException(503, seen.problem or "the film is being read")
         return seen
 
-    async def shot(self, name: str) -> tuple[Seen, ShotPage]:
-        """A shot by its name. Raises a 404 where the film has none of that name."""
-        seen = await self.read()
+    async def shot(self, name: str, wait_s: float = LOOK_FOR_S) -> tuple[Seen, ShotPage]:
+        """A shot by its name. Raises a 404 where the film has none of that name.
+
+        wait_s: none for what somebody sends. They decided by what they saw, and what they sign is held to that.
+        """
+        seen = await self.read(wait_s)
         assert seen.reading is not None
         shot = seen.reading.shot(name)
         if shot is None:

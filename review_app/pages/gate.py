@@ -64,7 +64,7 @@ def routes(desk: Desk) -> list[Route]:
         return await desk.page(request, "_quotes.html", shot=shot, takes=takes, proposal=proposal)
 
     async def sign(request: Request) -> Response:
-        _, shot = await desk.shot(request.path_params["shot"])
+        _, shot = await desk.shot(request.path_params["shot"], wait_s=0)
         form = await form_of(request, files=1)
         key = await key_in(form)
         _, take = await run_in_threadpool(_sign, desk, who_asks(request), signature_of(shot.name, form), *key)
@@ -72,7 +72,7 @@ def routes(desk: Desk) -> list[Route]:
         return done(request, said, f"/shots/{shot.name}?a=render.{take.take}", take=take.take)
 
     async def revoke(request: Request) -> Response:
-        _, shot = await desk.shot(request.path_params["shot"])
+        _, shot = await desk.shot(request.path_params["shot"], wait_s=0)
         form = await form_of(request)
         await run_in_threadpool(
             verdicts.revoke, who_asks(request), shot.name, text_of(form, "approval"), text_of(form, "why")

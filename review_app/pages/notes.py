@@ -15,7 +15,7 @@ _MOST = 999_999_999
 
 def routes(desk: Desk) -> list[Route]:
     async def write(request: Request) -> Response:
-        _, shot = await desk.shot(request.path_params["shot"])
+        _, shot = await desk.shot(request.path_params["shot"], wait_s=0)
         form = await form_of(request)
         words = Words(
             shot=shot.name,

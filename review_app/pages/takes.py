@@ -17,7 +17,7 @@ def routes(desk: Desk) -> list[Route]:
 
     async def say(request: Request) -> Response:
         """A word on a take: circle, reject or retake."""
-        _, shot = await desk.shot(request.path_params["shot"])
+        _, shot = await desk.shot(request.path_params["shot"], wait_s=0)
         form, who = await form_of(request), who_asks(request)
         word, note = text_of(form, "word"), text_of(form, "note")
         take = number_of(form, "take", "take", 0, _MOST)
