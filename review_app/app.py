@@ -101,6 +101,7 @@ def review_app(
             Middleware(KnownHosts, hosts=hosts),
             Middleware(NoForeignPosts),
             Middleware(Door, accounts=accounts),
+            Middleware(events.SinceWhen, desk=desk),
         ],
         exception_handlers={HTTPException: _refusal(desk), FilmProblem: _problem(desk)},
         lifespan=opened,

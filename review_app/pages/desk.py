@@ -101,6 +101,7 @@ class Desk:
             "keys_by_place": _by_place(keys),
             "seen": self.queries.seen,
             "person": person,
+            "heard": getattr(request.state, "heard", ""),
             "csrf": person.csrf if person else "",
             "unlocked": self.accounts.keyring.of(person.session) if person else None,
             **shown,

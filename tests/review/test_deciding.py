@@ -1,6 +1,7 @@
 """What people decide: only who may, only what was shown, and nothing that harms whoever reads it."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from review_app.app import review_app
 from review_app.drawing import LARGEST_DRAWING, read_drawing, told_drawing
 from review_app.keyring import KeyRing, Unlocked
 from review_app.limits import Limit
+from review_app.pages.events import Heard
 from review_app.queries import Queries
 from review_app.queries.book import Book
 from review_app.queries.notes import marks, threads
@@ -283,6 +285,26 @@ def test_a_take_waits_until_somebody_says_a_word_of_it() -> None:
     book.words["S"][3] = "circle"
     assert book.unjudged("S") == (), "what was made before the circled one was passed over"
     assert book.coming("S") == (4,)
+
+
+def test_a_page_hears_on_from_what_it_shows() -> None:
+    assert Heard.read("3.0.12") == Heard(3, 0, 12) and str(Heard(3, 0, 12)) == "3.0.12"
+    for text in ("", "1.2", "1.2.3.4", "a.b.c", "1.-2.3", "9" * 40 + ".1.1", "１.1.1"):
+        assert Heard.read(text) is None
+
+
+def test_news_of_what_came_between_a_page_and_its_listening_are_told_and_end_with_the_session(app: Starlette) -> None:
+    cookie, token = session_of(app, "rita", "reviewer")
+    accounts = accounts_of(app)
+    with TestClient(app, base_url="http://127.0.0.1", cookies={cookie: token}) as client:
+        until(lambda: client.get("/scenes").status_code == 200, "the film is not read")
+        since = client.get("/scenes").text.partition('data-events="')[2].partition('"')[0]
+        assert Heard.read(since)
+        send(client, f"/shots/{SHOT}/notes", text="while nobody listened", frame="1001")
+        threading.Timer(2, accounts.log_out, [token]).start()
+        # The stream ends by itself, because nobody who may hear it listens any more.
+        told = client.get(f"/events?since={since}").text
+    assert "event: told" in told and SHOT in told and "\nid: " in told
 
 
 def test_whoever_missed_too_much_is_told_to_ask_for_everything() -> None:

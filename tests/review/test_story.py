@@ -27,8 +27,10 @@ PLAYER = "document.querySelector('[data-player]').player"
 
 @pytest.fixture
 def opened(stage: Stage) -> Iterator[tuple[Starlette, str]]:
-    app = review_app(Queries(stage.film.root))
+    queries = Queries(stage.film.root)
+    app = review_app(queries)
     with served(app, owned=False) as address:
+        queries.watch.look().result(timeout=60)
         yield app, address
 
 
@@ -41,7 +43,7 @@ def running(stage: Stage, *words: str) -> Iterator[None]:
     try:
         yield
     finally:
-        run.join(180)
+        run.join(300)
     assert done and done[0].returncode == 0, done
 
 
@@ -54,7 +56,7 @@ def shows_whole(page: Page, take: int) -> None:
         f"(take) => {{ const strip = {PLAYER}.strips.get(`render.${{take}}`); return strip && !strip.coming"
         f" && strip.frames.length && {PLAYER}.a === strip.key && {PLAYER}.drawn; }}",
         arg=take,
-        timeout=120_000,
+        timeout=240_000,
     )
 
 

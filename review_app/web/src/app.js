@@ -66,23 +66,21 @@ if (document.querySelector("[data-list]")) {
 function hear() {
   if (!document.body.dataset.events) return;
   let source = null;
-  let heardBefore = false;
+  // A page hears on from what it shows; what came while nobody listened is told when somebody does.
+  let heard = document.body.dataset.events;
   const open = () => {
     if (document.hidden || source) return;
-    source = new EventSource("/events");
+    source = new EventSource(`/events?since=${heard}`);
     for (const name of ["changed", "landed"]) {
       source.addEventListener(name, (event) => {
+        heard = event.lastEventId;
         document.body.dispatchEvent(new CustomEvent(name, { detail: event.data }));
       });
     }
     source.addEventListener("told", (event) => {
+      heard = event.lastEventId;
       document.body.dispatchEvent(new CustomEvent("told"));
       for (const topic of JSON.parse(event.data)) document.body.dispatchEvent(new CustomEvent(`told-${topic === "*" ? "all" : topic}`));
-    });
-    // What was missed while nobody listened is asked for once.
-    source.addEventListener("open", () => {
-      if (heardBefore) document.body.dispatchEvent(new CustomEvent("told-all"));
-      heardBefore = true;
     });
   };
   const close = () => {
