@@ -81,7 +81,8 @@ def test_axe_finds_nothing_at_a_gate_and_where_people_decide(theme: str, stage: 
         page.keyboard.press("x")
         page.locator("#word").wait_for()
         assert page.evaluate(_RUN) == []
-        page.goto("about:blank")
+        # The init script of the theme has no storage on an empty page, so the page goes and not what is in it.
+        page.close()
 
 
 def test_somebody_draws_and_notes_without_a_pointer(made_film: SmallFilm, page: Page) -> None:

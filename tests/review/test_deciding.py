@@ -20,13 +20,14 @@ from film_pipeline.departments.film import Film
 from film_pipeline.signing import key_file, keys_folder
 from film_pipeline.stores.ledger.notes import Note
 from film_pipeline.stores.ledger.people import Person
-from review_app.accounts import Accounts
+from review_app.accounts import Accounts, Who
 from review_app.app import review_app
 from review_app.drawing import LARGEST_DRAWING, read_drawing, told_drawing
 from review_app.keyring import KeyRing, Unlocked
 from review_app.limits import Limit
 from review_app.pages.events import Heard
-from review_app.queries import Queries
+from review_app.pages.scenes import waits
+from review_app.queries import Light, Queries, Seen
 from review_app.queries.book import Book
 from review_app.queries.notes import marks, threads
 from review_app.verdicts import amount
@@ -305,6 +306,25 @@ def test_news_of_what_came_between_a_page_and_its_listening_are_told_and_end_wit
         # The stream ends by itself, because nobody who may hear it listens any more.
         told = client.get(f"/events?since={since}").text
     assert "event: told" in told and SHOT in told and "\nid: " in told
+
+
+def test_a_shot_waits_only_for_who_can_do_something_about_it() -> None:
+    def seen(book: Book, state: str = "current", why: str = "") -> Seen:
+        return Seen(book=book, lights={"S": (Light(state, 1, why),) * 10})
+
+    viewer, reviewer, approver = (Who("x", role, "", "") for role in ("viewer", "reviewer", "approver"))
+    unjudged = seen(Book(takes={"S": {2, 3}}, home={"S": (1, 2, 3)}))
+    assert waits(unjudged, "S", viewer) == ""
+    # Take 1 is the free renderer's: nobody asked for it.
+    assert waits(unjudged, "S", reviewer) == waits(unjudged, "S", approver) == "take 2 and 3 wait for a word"
+    locked = seen(Book(), "gate", "nobody has signed")
+    assert (waits(locked, "S", reviewer), waits(locked, "S", approver)) == ("", "nobody has signed")
+    on_its_way = seen(Book(takes={"S": {1}}), "gate", "nobody has signed")
+    assert waits(on_its_way, "S", approver) == ""
+    lost = seen(Book(takes={"S": {1}}, under_way={"S": {1: {"uncertain": 1}}}), "gate", "at work")
+    assert "say so" in waits(lost, "S", approver) and waits(lost, "S", reviewer) == ""
+    stopped = seen(Book(), "stopped", "the set is missing")
+    assert (waits(stopped, "S", viewer), waits(stopped, "S", reviewer)) == ("", "the set is missing")
 
 
 def test_whoever_missed_too_much_is_told_to_ask_for_everything() -> None:
