@@ -85,7 +85,8 @@ def scene_at_gate(film: Film, shot: str, line: Line | None = None, work: Work = 
         )
     film.shot(shot)
     hero = hero_of(film, shot) if work == "hero" else None
-    line = line or Line(film, DEPARTMENTS)
+    # Of one shot: the states of a whole film take seconds to work out.
+    line = line or Line(film, DEPARTMENTS, latest=film.frames.latest_of([shot]))
     found = {}
     for need in ("cameras", "set_characters", "look"):
         state = line.state(need, shot)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
@@ -26,6 +26,7 @@ from film_pipeline.core.gate import Approval, Covered, Work
 from film_pipeline.core.money import written
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.production import Approver, Production
+from film_pipeline.core.spreadsheets import harmless
 from film_pipeline.stores.disk import disk_problem, flush, write_atomically
 from film_pipeline.stores.ledger import Ledger
 from film_pipeline.stores.ledger.spend import COLUMNS, By, Money
@@ -244,19 +245,24 @@ def _after_line(text: str, line: int, added: str, newline: str) -> str:
 
 
 def approve(
-    ledger: Ledger, terms: Terms, signer: str, key: Path, passphrase: str, now: datetime.datetime | None = None
+    ledger: Ledger,
+    terms: Terms,
+    signer: str,
+    key: Path | Ed25519PrivateKey,
+    passphrase: str = "",
+    now: datetime.datetime | None = None,
 ) -> Approval:
-    """Sign, and enter what was signed.
+    """Sign, and enter what was signed. key: one that is open, or the file of one that the passphrase opens.
 
     Raises FilmProblem where the key is not the signer's of production.yaml, or the terms are none.
     """
-    private = open_key(key, passphrase)
+    private = open_key(key, passphrase) if isinstance(key, Path) else key
     approver = Approver(name=signer, public_key=keys.public_key_of(private))
     if approver.public_key not in {known.public_key for known in ledger.books.approvers if known.name == signer}:
         raise FilmProblem(
             f"{signer} with this key is no approver of the production",
             f"add the key to {_PRODUCTION_FILE}, if it may sign:\n{public_block(approver)}",
-            file=key,
+            file=key if isinstance(key, Path) else None,
         )
     approval = _unsigned(ledger, terms, approver, ledger.books.time(now)).signed_by(private)
     ledger.add(approval, now)
@@ -349,7 +355,7 @@ def write_spend_csv(ledger: Ledger, file: TextIO, day: str = "") -> int:
     writer.writeheader()
     entries = 0
     for row in ledger.spend.rows(day):
-        writer.writerow({column: _harmless(text) for column, text in row.items()})
+        writer.writerow({column: harmless(text) for column, text in row.items()})
         entries += 1
     return entries
 
@@ -359,13 +365,3 @@ def spend_csv(ledger: Ledger, day: str = "") -> str:
     file = io.StringIO(newline="")
     write_spend_csv(ledger, file, day)
     return file.getvalue()
-
-
-def _harmless(text: str) -> Any:
-    """Text that a spreadsheet takes for a formula is quoted; numbers stay numbers."""
-    if text[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        try:
-            Decimal(text)
-        except ArithmeticError:
-            return f"'{text}"
-    return text

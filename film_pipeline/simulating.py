@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.departments.film import PRODUCTION_FILE, Film
+from film_pipeline.departments.stand_ins import ADDRESSES_FILE
 from film_pipeline.simulators.studio import ENVIRONMENT_FILE, Studio, start_all
 
 PLAY_BUDGET = "20.00"
@@ -89,7 +90,7 @@ def simulate(
     """Run the stand-ins for a simulated production until `wait` returns. started: hears of them once they answer."""
     with Film(folder) as film:
         made = film.made
-    environment = made / ENVIRONMENT_FILE
+    environment = made / ADDRESSES_FILE
     try:
         with start_all(made / "simulators", clock_scale=clock_scale) as studio:
             shutil.copyfile(made / "simulators" / ENVIRONMENT_FILE, environment)
@@ -98,18 +99,3 @@ def simulate(
             wait()
     finally:
         environment.unlink(missing_ok=True)
-
-
-def join_simulation(root: Path) -> bool:
-    """Point this process at the stand-ins of a simulated production, if they run. Whether it is so.
-
-    Only what is not set in the environment is taken from there.
-    """
-    environment = root / ".film" / ENVIRONMENT_FILE
-    if not (root / ".film" / "simulated").is_file() or not environment.is_file():
-        return False
-    for line in environment.read_text(encoding="utf-8").splitlines():
-        name, _, value = line.partition("=")
-        if name and not name.startswith("#"):
-            os.environ.setdefault(name.strip(), value.strip().strip("'\""))
-    return True

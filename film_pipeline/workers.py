@@ -12,7 +12,7 @@ _QUEUED = (JobState.RESERVED, JobState.SUBMITTING, JobState.SUBMITTED)
 def worker_rows(film: Film) -> list[dict[str, Any]]:
     """A row for each machine that was heard of and has not ended, and for each backend that has none."""
     ledger = film.ledger
-    counts = ledger.jobs.counts()
+    counts = ledger.jobs.counts(_QUEUED)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     spent = ledger.spend.by("engine", today)
     at_work = ledger.workers.at_work()

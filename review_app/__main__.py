@@ -9,10 +9,23 @@ import uvicorn
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.departments.film import Film
+from film_pipeline.departments.stand_ins import join_simulation
+from review_app.accounts import Accounts
 from review_app.app import review_app
 from review_app.pages.desk import HERE
 from review_app.queries import Queries
 from review_app.safety import hosts_for, warning_for
+
+OWNER_LINK = """
+The film has no owner yet. Whoever opens this link first, within a day, becomes it:
+
+    {}
+"""
+
+
+def say(text: str) -> None:
+    """To whoever started it. The link is a secret, so it goes to the terminal and into no log."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -27,14 +40,26 @@ def main() -> None:
     try:
         with Film.find(asked.production.resolve()) as film:
             root = film.root
+        if join_simulation(root):
+            say("simulated: orders go to stand-ins on this machine, and money is play money")
     except FilmProblem as problem:
         sys.exit(str(problem))
+    queries, hosts = Queries(root), hosts_for(asked.host, asked.name)
+    accounts = Accounts(lambda: queries.watch.film.ledger)
+    try:
+        link = accounts.first_link()
+    except FilmProblem as problem:
+        sys.exit(str(problem))
+    if link:
+        reached = "127.0.0.1" if asked.host in ("0.0.0.0", "::") else asked.host
+        reached = f"[{reached}]" if ":" in reached else reached
+        say(OWNER_LINK.format(f"http://{reached}:{asked.port}/welcome/{link}"))
     # A thread that reads a long film hands over to one that answers within a millisecond, not five.
     sys.setswitchinterval(0.001)
     if warning := warning_for(asked.host):
-        print(warning, file=sys.stderr, flush=True)
+        say(warning)
     uvicorn.run(
-        review_app(Queries(root), hosts=hosts_for(asked.host, asked.name)),
+        review_app(queries, hosts=hosts, accounts=accounts),
         host=asked.host,
         port=asked.port,
         log_level="warning",

@@ -21,7 +21,14 @@ class Key:
         return self.shown or (self.key.upper() if len(self.key) == 1 else self.key)
 
 
-WHERE = {"everywhere": "Everywhere", "list": "In lists", "player": "In the viewer"}
+WHERE = {
+    "everywhere": "Everywhere",
+    "list": "In lists",
+    "gate": "At the gate",
+    "drawing": "While drawing",
+    "player": "In the viewer",
+}
+"""The parts of the app. Where two of them know a key, the one that is named first has it."""
 
 KEYS: tuple[Key, ...] = (
     Key("?", "help", "show or hide this help"),
@@ -33,9 +40,31 @@ KEYS: tuple[Key, ...] = (
     Key("4", "go-dailies", "dailies"),
     Key("5", "go-pictures", "storyboard, turnarounds and sheets"),
     Key("6", "go-find", "find a frame"),
+    Key("7", "go-spend", "spend: the money"),
+    Key("8", "go-workers", "workers: backends and machines"),
     Key("ArrowDown", "list-next", "next shot", "list", "↓"),
     Key("ArrowUp", "list-previous", "previous shot", "list", "↑"),
     Key("Enter", "list-open", "open the shot", "list", "Enter"),
+    Key("a", "sign", "go to the signature", "gate"),
+    Key("s", "to-shot", "back to the shot", "gate"),
+    Key("ArrowRight", "pen-right", "move the pen", "drawing", "→"),
+    Key("ArrowLeft", "pen-left", "move the pen", "drawing", "←"),
+    Key("ArrowUp", "pen-up", "move the pen", "drawing", "↑"),
+    Key("ArrowDown", "pen-down", "move the pen", "drawing", "↓"),
+    Key("Shift+ArrowRight", "pen-far-right", "move the pen further", "drawing", "Shift →"),
+    Key("Shift+ArrowLeft", "pen-far-left", "move the pen further", "drawing", "Shift ←"),
+    Key("Shift+ArrowUp", "pen-far-up", "move the pen further", "drawing", "Shift ↑"),
+    Key("Shift+ArrowDown", "pen-far-down", "move the pen further", "drawing", "Shift ↓"),
+    Key(" ", "pen-press", "put the pen down, or lift it", "drawing", "Space"),
+    Key("z", "undo", "take the last stroke back", "drawing"),
+    Key("a", "gate", "the gate: the quote, what is covered, signing", "player"),
+    Key("c", "circle", "circle the take", "player"),
+    Key("x", "reject", "reject the take, and say why", "player"),
+    Key("m", "retake", "one more take, with direction", "player"),
+    Key("n", "note", "write a note on this frame", "player"),
+    Key("d", "draw", "draw on this frame, or stop drawing", "player"),
+    Key(",", "note-previous", "previous note", "player"),
+    Key(".", "note-next", "next note", "player"),
     Key(" ", "play", "play or stop", "player", "Space"),
     Key("l", "forward", "play forward; again for twice the speed", "player"),
     Key("k", "stop", "stop", "player"),

@@ -117,8 +117,9 @@ def warning_for(host: str) -> str:
     if host in LOOPBACK:
         return ""
     return (
-        f"WARNING: the review app listens on {host}. Everybody who reaches this machine can see the whole film. "
-        "Put it behind a server with TLS and passwords, or start it without --host."
+        f"WARNING: the review app listens on {host}. Everybody who reaches this machine can try to log in, "
+        "and without TLS whoever listens on the way reads passwords and the film. "
+        "Put it behind a server with TLS, or start it without --host."
     )
 
 

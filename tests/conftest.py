@@ -9,8 +9,11 @@ import pytest
 from hypothesis import settings
 from ledger_makers import emptied, open_ledger
 from postgres_server import postgres_server, run_in_postgres
+from simulated_stage import PLAY, QUICK, Stage
 from small_film import SmallFilm, small_film
 
+from film_pipeline.simulating import simulated_copy
+from film_pipeline.simulators.studio import start_all
 from film_pipeline.stores.database import Database
 from film_pipeline.stores.ledger import Ledger
 from film_pipeline.stores.ledger.schema import LEDGER_STORE
@@ -40,6 +43,29 @@ def made_film(_made_once: SmallFilm, tmp_path: Path) -> SmallFilm:
     """A copy of the small production with everything made, from script to masters."""
     shutil.copytree(_made_once.root, tmp_path / "small-film", symlinks=True)
     return SmallFilm(tmp_path / "small-film")
+
+
+@pytest.fixture(scope="session")
+def _composed_once(_made_once: SmallFilm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated production with a signing key, made up to the gate."""
+    folder = tmp_path_factory.mktemp("simulated")
+    film = SmallFilm(
+        simulated_copy(_made_once.root, folder / "film"), {**PLAY, "XDG_CONFIG_HOME": str(folder / "config")}
+    )
+    for words in (("key", "new", "director", "--add"), ("run", "--through", "cameras")):
+        done = film.film(*words)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def stage(_composed_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    shutil.copytree(_composed_once, tmp_path / "simulated", symlinks=True)
+    with start_all(tmp_path / "stand-ins", QUICK) as studio:
+        environment = {**studio.addresses, **PLAY, "XDG_CONFIG_HOME": str(tmp_path / "simulated" / "config")}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield Stage(SmallFilm(tmp_path / "simulated" / "film", environment), studio)
 
 
 _numbers = itertools.count(1)

@@ -16,7 +16,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def commands() -> dict[str, typer.models.CommandInfo]:
-    return {info.name or info.callback.__name__: info for info in app.registered_commands if info.callback}
+    """Every command by its words, those of groups too: `people list`."""
+    found = {info.name or info.callback.__name__: info for info in app.registered_commands if info.callback}
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        for info in group.typer_instance.registered_commands:
+            found[f"{group.name} {info.name}"] = info
+    return found
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

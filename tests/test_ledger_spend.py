@@ -202,3 +202,28 @@ def test_a_transaction_that_was_undone_is_not_in_the_sums(ledger: Ledger) -> Non
     assert before.total == Balance()
     reserve(ledger, an_order())
     assert ledger.spend.total().reserved_usd == Decimal("0.10")
+
+
+def test_the_tally_takes_in_what_is_new_and_tells_machines_and_corrections_apart(spent: Ledger) -> None:
+    before = spent.tally.add_up()
+    assert before.total == spent.spend.total()
+    assert before.by("sort") == {"frames": money("0.30", "0.10", "0.08")}
+    spent.spend.overhead(Decimal("0.07"), "pods", "a pod that the ledger never knew")
+    spent.spend.adjust(Decimal("-0.01"), "ada", "the invoice says so")
+    after = spent.tally.add_up()
+    assert after.total == spent.spend.total()
+    assert after.by("sort") == {
+        "corrections": money("0", "0", "-0.01"),
+        "frames": money("0.30", "0.10", "0.08"),
+        "machines": money("0", "0", "0.07"),
+    }
+    assert after.by("engine", lambda heap: heap.sort == "machines") == {"pods": money("0", "0", "0.07")}
+    assert after.by("shot") == spent.spend.by("shot")
+    assert after.last == before.last + 2
+
+
+def test_the_tally_of_an_empty_book_is_nothing_and_is_known(ledger: Ledger) -> None:
+    assert not ledger.tally.known.known
+    sums = ledger.tally.add_up()
+    assert sums.known and ledger.tally.known is sums
+    assert (sums.by("shot"), sums.total.used_usd, sums.total.budget_usd) == ({}, Decimal(0), Decimal("100"))

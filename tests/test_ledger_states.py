@@ -30,6 +30,7 @@ from film_pipeline.core.jobs import (
     Outcome,
     PaidAndLost,
 )
+from film_pipeline.stores.ledger.spend import Money
 from film_pipeline.stores.ledger.takes import Take
 
 CAP, BUDGET = Decimal("0.50"), Decimal("0.80")
@@ -255,6 +256,18 @@ class LedgerUnderTest(RuleBasedStateMachine):
         assert sum(money.used_usd for money in self.ledger.spend.by("approval").values()) == total.used_usd
 
     @invariant()
+    def what_was_added_up_step_by_step_is_what_is_added_up_at_once(self) -> None:
+        spend, sums = self.ledger.spend, self.ledger.tally.add_up()
+        assert sums.total == spend.total()
+        for what in ("day", "shot", "engine"):
+            assert _that_move(sums.by(what)) == _that_move(spend.by(what))
+        assert sums.overruns == spend.overruns()
+        machines = [job for job in self.jobs.values() if job.is_worker]
+        of_machines = sums.by("sort").get("machines", Money(NOTHING, NOTHING, NOTHING))
+        assert of_machines.reserved_usd == sum((job.held for job in machines), NOTHING)
+        assert of_machines.settled_usd == sum((job.charged or NOTHING for job in machines), NOTHING)
+
+    @invariant()
     def no_more_is_used_than_was_signed(self) -> None:
         used = self.ledger.spend.by("approval")
         for approval in self.approvals:
@@ -273,6 +286,11 @@ class LedgerUnderTest(RuleBasedStateMachine):
         for approval in self.approvals:
             takes = {job.ticket.take for job in self.jobs.values() if job.ticket.approval == approval} - {0}
             assert len(takes) <= 2
+
+
+def _that_move(sums: dict[str, Money]) -> dict[str, Money]:
+    """Without keys whose sums are nothing: money that came and went again."""
+    return {key: money for key, money in sums.items() if money.used_usd or money.uncertain_usd}
 
 
 class LedgerOfDishonestProviders(LedgerUnderTest):

@@ -137,6 +137,19 @@ def test_versions_end_with_the_one_handed_over_last(frames: FrameStore) -> None:
     assert frames.handovers() == {("color", "SC010_SH010"): 3}
 
 
+def test_versions_are_told_by_stage_and_the_frames_of_one_before_it_is_handed_over(
+    screening: Screening, frames: FrameStore
+) -> None:
+    assert screening.versions_of_stage("render") == {}
+    frames.hand_over(a_turnover())
+    turned = a_turnover()
+    assert screening.versions_of_stage(turned.stage) == {turned.shot: (turned.version,)}
+    assert screening.versions_of_stage(turned.stage, ["SC090_SH010"]) == {}
+    first = filed(1001, "")
+    assert [frame for frame, _ in screening.frames_of("SC010_SH010", first.stage, 1, "render")] == [1001, 1003]
+    assert screening.frames_of("SC010_SH010", first.stage, 7, "render") == []
+
+
 def test_no_question_walks_through_all_frames(screening: Screening, frames: FrameStore) -> None:
     frames.hand_over(a_turnover())
     asked: list[tuple[str, object]] = []
@@ -158,6 +171,9 @@ def test_no_question_walks_through_all_frames(screening: Screening, frames: Fram
     screening.made_from(sha256, 10)
     screening.made_into(sha256)
     screening.versions_of("SC010_SH010")
+    screening.versions_of_stage("render")
+    screening.versions_of_stage("render", ["SC010_SH010"])
+    screening.frames_of("SC010_SH010", "render", 1, "render")
     frames.latest_of(["SC010_SH010"])
     questions = [(statement, parameters) for statement, parameters in asked if statement.startswith(("SELECT", "WITH"))]
     assert len(questions) > 15

@@ -3,10 +3,10 @@
 import logging
 import sys
 
-from film_pipeline.cli import dailies, gate, making, post, provenance, simulation, writing
+from film_pipeline.cli import dailies, gate, making, people, post, provenance, simulation, writing
 from film_pipeline.cli.telling import app
 
-COMMANDS = (making, writing, gate, dailies, simulation, post, provenance)
+COMMANDS = (making, writing, gate, dailies, people, simulation, post, provenance)
 """The modules that the commands stand in; importing one adds its commands to `film`."""
 
 

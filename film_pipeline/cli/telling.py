@@ -79,7 +79,7 @@ def tell_problems(problems: Iterable[FilmProblem]) -> None:
 def opened(production: Path | None) -> "Iterator[Film]":
     """The production that a command is about."""
     from film_pipeline.departments.film import Film
-    from film_pipeline.simulating import join_simulation
+    from film_pipeline.departments.stand_ins import join_simulation
 
     with Film.find((production or Path.cwd()).resolve()) as film:
         if join_simulation(film.root):

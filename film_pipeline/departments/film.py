@@ -89,6 +89,10 @@ class Film:
             again.__dict__.pop(name, None)
         again.production = read_yaml(self.root / PRODUCTION_FILE, Production)
         again.problems = []
+        if "ledger" in again.__dict__:
+            again.ledger.reread(again.production)
+        if again.production != self.production:
+            again.__dict__.pop("generating", None)
         return again
 
     @classmethod

@@ -45,6 +45,11 @@ class AtGate:
 
     why: str
 
+    @property
+    def before(self) -> bool:
+        """Whether it is a stage before this one that waits."""
+        return self.why.startswith(_BEFORE)
+
 
 @dataclass(frozen=True)
 class Stopped:
@@ -130,7 +135,7 @@ class Line:
                 if isinstance(state, Stopped):
                     return state
                 if isinstance(state, AtGate):
-                    return state if state.why.startswith(_BEFORE) else AtGate(f"{_BEFORE} {need}: {state.why}")
+                    return state if state.before else AtGate(f"{_BEFORE} {need}: {state.why}")
                 if isinstance(state, Due):
                     return Due(f"waits for {need}" + (f" of {upstream_shot}" if upstream_shot and not shot else ""))
                 turnovers[need, upstream_shot] = state.turnover

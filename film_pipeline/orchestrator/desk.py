@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from film_pipeline.core.generating import FrameWork, GeneratingBackend, Health
@@ -29,6 +29,11 @@ class Breaker:
     def open(self) -> bool:
         """Whether the backend is being left alone."""
         return self.now() < self._until
+
+    @property
+    def rests_s(self) -> float:
+        """For how long it is going to be left alone."""
+        return max(0.0, self._until - self.now())
 
     def worked(self) -> None:
         self.failures, self.rests = 0, 0
@@ -78,6 +83,14 @@ class Desk:
         if self.health.ready or self.breaker.open or self._ready_at is None:
             return 0.0
         return self.now() - self._ready_at
+
+    @property
+    def told(self) -> Health:
+        """Its health as people read it: one that is being left alone takes no orders, however well it says it is."""
+        if not self.breaker.open:
+            return self.health
+        why = f"it failed several times in a row and is left alone for {self.breaker.rests_s:.0f} s"
+        return replace(self.health, ready=False, why=f"{why}: {self.health.why}" if self.health.why else why)
 
     def take(self, orders: int) -> None:
         """So many orders are on their way to it."""

@@ -24,7 +24,7 @@ from film_pipeline.stores.ledger.workers import Worker
 log = logging.getLogger(__name__)
 
 _LOOK_S = 5.0
-_SILENT_S = 300.0
+SILENT_S = 300.0
 """How long a machine that nobody hears of lives at most: then it ends itself."""
 _AWAY = (FilmProblem, OSError, httpx.HTTPError)
 
@@ -221,5 +221,5 @@ def _last_bill(worker: Worker) -> Decimal | None:
     if worker.price_hour_usd is None:
         return None
     started, heard = (datetime.datetime.fromisoformat(time_) for time_ in (worker.started_at, worker.heard_at))
-    seconds = (heard - started).total_seconds() + _SILENT_S
+    seconds = (heard - started).total_seconds() + SILENT_S
     return Decimal(str(round(seconds, 3))) * worker.price_hour_usd / 3600

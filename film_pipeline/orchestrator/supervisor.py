@@ -162,7 +162,7 @@ class Supervisor:
     async def _look(self, desk: Desk) -> None:
         if await desk.look(bool(self._pending)):
             in_hand = next(iter(desk.in_hand.values()), "")
-            self._landlords.note(desk.name, desk.health, in_hand, desk.seconds_per_frame)
+            self._landlords.note(desk.name, desk.told, in_hand, desk.seconds_per_frame)
 
     async def _work_through(self) -> None:
         while (self._pending or self._frames or self._tasks) and self._failure is None:

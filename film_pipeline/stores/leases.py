@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from film_pipeline.stores.disk import disk_problem
@@ -86,6 +87,44 @@ def claim_production(root: Path, waiting: Callable[[str], None] = _say) -> Itera
     """Hold the whole production, for work on what all its shots share."""
     with _locked(root / "claims" / "production", "the production", waiting):
         yield
+
+
+@dataclass(frozen=True)
+class Held:
+    """A claim that a process of this machine holds. shot: empty for the film's own. since: seconds since 1970."""
+
+    stage: str
+    shot: str
+    by: str
+    since: float
+
+
+def held(root: Path, locks: Path = Path("/proc/locks")) -> list[Held] | None:
+    """The claims that are held now, the oldest first; None where the system does not tell.
+
+    It is read from the kernel's list: trying a claim, to see whether it is held, would keep others from it.
+    """
+    try:
+        lines = [line.split() for line in locks.read_text().splitlines()]
+    except OSError:
+        return None
+    # 12: FLOCK ADVISORY WRITE 1234 08:01:5678 0 EOF
+    locked = {int(words[5].rpartition(":")[2]) for words in lines if len(words) > 5 and words[1] == "FLOCK"}
+    found = []
+    try:
+        entries = list(os.scandir(root / "claims"))
+    except FileNotFoundError:
+        return []
+    for entry in entries:
+        if entry.inode() not in locked:
+            continue
+        try:
+            by, since = Path(entry.path).read_text(encoding="utf-8", errors="replace").strip(), entry.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        shot, _, stage = entry.name.rpartition(".")
+        found.append(Held(stage, "" if shot == "film" else shot, by, since))
+    return sorted(found, key=lambda one: one.since)
 
 
 @contextmanager

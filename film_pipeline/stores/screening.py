@@ -156,6 +156,26 @@ class Screening:
             rows = connection.execute(query.order_by(TURNOVERS.c.stage, TURNOVERS.c.handed_over)).all()
         return [(row.stage, row.version, row.handed_over) for row in rows]
 
+    def versions_of_stage(self, stage: str, shots: Sequence[str] | None = None) -> dict[str, tuple[int, ...]]:
+        """Every version of a stage that was handed over, by shot; of all shots unless some are named."""
+        found: dict[str, list[int]] = {}
+        query = select(TURNOVERS.c.shot, TURNOVERS.c.version).where(TURNOVERS.c.stage == stage)
+        parts = [query] if shots is None else [query.where(TURNOVERS.c.shot.in_(chunk)) for chunk in _chunks(shots)]
+        with self.database.reading() as connection:
+            for part in parts:
+                for row in connection.execute(part.order_by(TURNOVERS.c.shot, TURNOVERS.c.version)):
+                    found.setdefault(row.shot, []).append(row.version)
+        return {shot: tuple(versions) for shot, versions in found.items()}
+
+    def frames_of(self, shot: str, stage: str, version: int, role: str) -> list[tuple[int, str]]:
+        """The frames of a version that are home, handed over or not: number and content, in order."""
+        query = select(FRAMES.c.frame, FRAMES.c.sha256).where(
+            FRAMES.c.shot == shot, FRAMES.c.stage == stage, FRAMES.c.version == version, FRAMES.c.role == role
+        )
+        with self.database.reading() as connection:
+            rows = connection.execute(query.where(FRAMES.c.frame.is_not(None)).order_by(FRAMES.c.frame)).all()
+        return [(row.frame, row.sha256) for row in rows]
+
     def poster(self, shot: str, versions: dict[str, int]) -> str:
         """The picture that stands for a shot, by its content: finished, or as far as it is; empty where there is none.
 
@@ -210,3 +230,7 @@ _LANDED = (
 
 def _landed(row: Any) -> Landed:
     return Landed(**row._mapping)
+
+
+def _chunks(values: Sequence[str]) -> list[Sequence[str]]:
+    return [values[start : start + _ASKED_AT_ONCE] for start in range(0, len(values), _ASKED_AT_ONCE)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from film_pipeline.core.money import written
 from film_pipeline.core.stages import Stage
+from review_app.accounts import Accounts
 from review_app.keys import WHERE, Key, keys_of
-from review_app.queries import Queries, Seen, ShotPage
+from review_app.pages.figures import amount, film_seconds, lasting
+from review_app.queries import LOOK_FOR_S, Queries, Seen, ShotPage
 from review_app.queries.watching import Light
+from review_app.verdicts import Verdicts
 
 HERE = Path(__file__).resolve().parent.parent
 DAGSTER_URL = "http://127.0.0.1:3000"
@@ -27,25 +32,35 @@ NAV = (
     ("dailies", "/dailies", "Dailies"),
     ("pictures", "/pictures/storyboard", "Pictures"),
     ("find", "/find", "Find a frame"),
+    ("spend", "/spend", "Spend"),
+    ("workers", "/workers", "Workers"),
 )
 _STATE_WORDS = {
     "current": "done",
     "due": "due",
     "waits": "waits for another stage",
+    "gate": "at the gate",
     "stopped": "stopped",
     "unknown": "not worked out yet",
 }
+AboutShot = Callable[[Request, Seen, ShotPage], Awaitable[dict[str, Any]]]
 
 
 @dataclass
 class Desk:
-    """Answers pages over one production."""
+    """Answers pages over one production. verdicts: the only way to write; it asks who somebody is."""
 
     queries: Queries
+    accounts: Accounts
+    nav: list[tuple[str, str, str]] = field(default_factory=lambda: list(NAV))
+    about_shot: list[AboutShot] = field(default_factory=list)
+    """What others show on the page of a shot: each adds to what the template knows."""
     dagster_url: str = field(default_factory=lambda: os.environ.get("FILM_DAGSTER_URL", DAGSTER_URL))
+    verdicts: Verdicts = field(init=False)
     templates: Environment = field(init=False)
 
     def __post_init__(self) -> None:
+        self.verdicts = Verdicts(self.queries, self.accounts)
         self.templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -54,26 +69,41 @@ class Desk:
             lstrip_blocks=True,
         )
         self.templates.globals |= {
-            "nav": NAV,
+            "nav": self.nav,
             "stages": list(Stage),
             "where_words": WHERE,
             "picture": picture_url,
             "in_dagster": self.in_dagster,
             "query": query_string,
         }
-        self.templates.filters |= {"data": data_block, "light": light_words, "size": file_size, "path": quote}
+        self.templates.filters |= {
+            "data": data_block,
+            "light": light_words,
+            "size": file_size,
+            "path": quote,
+            "money": written,
+            "day": day_of,
+            "when": moment_of,
+            "amount": amount,
+            "lasting": lasting,
+            "film_seconds": film_seconds,
+        }
 
     async def page(self, request: Request, template: str, status: int = 200, **shown: Any) -> Response:
         """A page or a part of one."""
         parts = shown.pop("parts", ())
         keys = keys_of(*parts)
+        person = getattr(request.state, "person", None)
         context = {
             "here": "",
             "path": request.url.path,
             "keys_told": [{"key": key.key, "action": key.action} for key in keys],
             "keys_by_place": _by_place(keys),
             "seen": self.queries.seen,
-            "person": getattr(request.state, "person", None),
+            "person": person,
+            "heard": getattr(request.state, "heard", ""),
+            "csrf": person.csrf if person else "",
+            "unlocked": self.accounts.keyring.of(person.session) if person else None,
             **shown,
         }
         # A long page takes a while to write: no other answer waits for it.
@@ -85,16 +115,22 @@ class Desk:
         query = f"?view=partitions&partition={quote(shot)}" if shot else ""
         return f"{self.dagster_url}/assets/{quote(asset)}{query}"
 
-    async def read(self) -> Seen:
-        """What is known of the film. Raises a 503 where its files have not been read yet."""
-        seen = await self.queries.fresh()
+    async def read(self, wait_s: float = LOOK_FOR_S) -> Seen:
+        """What is known of the film, after a look that is waited for so long.
+
+        Raises a 503 where its files have not been read yet.
+        """
+        seen = await self.queries.fresh(wait_s)
         if seen.reading is None:
             raise HTTPException(503, seen.problem or "the film is being read")
         return seen
 
-    async def shot(self, name: str) -> tuple[Seen, ShotPage]:
-        """A shot by its name. Raises a 404 where the film has none of that name."""
-        seen = await self.read()
+    async def shot(self, name: str, wait_s: float = LOOK_FOR_S) -> tuple[Seen, ShotPage]:
+        """A shot by its name. Raises a 404 where the film has none of that name.
+
+        wait_s: none for what somebody sends. They decided by what they saw, and what they sign is held to that.
+        """
+        seen = await self.read(wait_s)
         assert seen.reading is not None
         shot = seen.reading.shot(name)
         if shot is None:
@@ -133,6 +169,16 @@ def light_words(light: Light, stage: Stage) -> str:
     if light.version:
         said += f", version {light.version}"
     return f"{said} ({light.why})" if light.why and light.state != "unknown" else said
+
+
+def day_of(moment: str) -> str:
+    """2026-11-25, in UTC as everything is kept."""
+    return moment[:10]
+
+
+def moment_of(moment: str) -> str:
+    """2026-11-25 18:09, in UTC as everything is kept."""
+    return moment[:16].replace("T", " ")
 
 
 def file_size(count: int) -> str:

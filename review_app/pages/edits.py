@@ -36,7 +36,7 @@ def routes(desk: Desk) -> list[Route]:
         """The author's click. This is the only request that has an author's file written."""
         _, shot = await desk.shot(request.path_params["shot"])
         asked = await _asked(request)
-        if why := why_not(request):
+        if why := why_not(request.state.person):
             return _problem(403, why, "ask whoever may")
         seen = asked.get("made_from_sha256")
         if not isinstance(seen, str) or not _SHA256.fullmatch(seen):

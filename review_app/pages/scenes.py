@@ -7,17 +7,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from film_pipeline.core.jobs import JobState
 from film_pipeline.core.script_elements import Element
+from review_app.accounts import Who
+from review_app.pages.answers import who_asks
 from review_app.pages.desk import Desk
 from review_app.queries import Reading, ScenePage, Seen, ShotPage
 
 SHOWN = {
     "all": "All shots",
     "waiting": "Waits for me",
+    "gate": "At the gate",
     "due": "Due",
     "stopped": "Stopped",
     "done": "Done",
 }
+UNCERTAIN = JobState.UNCERTAIN.value
 _ROWS_A_BLOCK = 16
 _FILTERS_KEPT = 4
 _BLOCKS_AT_ONCE = 3
@@ -55,18 +60,31 @@ class Block:
         return (_HEADING_HEIGHT if self.first else 0) + sum(row.height for row in self.rows)
 
 
-def waits(seen: Seen, shot: str) -> str:
-    """Why a shot waits for a person; empty where it does not."""
-    return next((light.why for light in seen.of(shot) if light.state == "stopped"), "")
+def waits(seen: Seen, shot: str, who: Who) -> str:
+    """Why a shot waits for somebody; empty where it does not: a take without a word, the gate, or something to mend."""
+    book, lights = seen.book, seen.of(shot)
+    if who.may("reviewer"):
+        asked = book.takes.get(shot, ())
+        if unjudged := [f"{take}" for take in book.unjudged(shot) if take in asked]:
+            return f"take {' and '.join(unjudged)} {'waits' if len(unjudged) == 1 else 'wait'} for a word"
+        if why := next((light.why for light in lights if light.state == "stopped"), ""):
+            return why
+    if who.may("approver"):
+        if any(states.get(UNCERTAIN) for states in book.under_way.get(shot, {}).values()):
+            return "nobody knows whether a frame was ordered: say so"
+        # While a take is on its way, there is nothing to sign yet.
+        if not book.coming(shot):
+            return next((light.why for light in lights if light.state == "gate"), "")
+    return ""
 
 
-def is_shown(seen: Seen, shot: ShotPage, show: str) -> bool:
+def is_shown(seen: Seen, shot: ShotPage, show: str, who: Who) -> bool:
     """Whether a shot passes a filter."""
+    if show == "waiting":
+        return bool(waits(seen, shot.name, who))
     states = seen.states_of(shot.name)
     match show:
-        case "waiting":
-            return "stopped" in states
-        case "due" | "stopped":
+        case "due" | "stopped" | "gate":
             return show in states
         case "done":
             return states == {"current"}
@@ -80,12 +98,12 @@ def found(shot: ShotPage, words: str) -> bool:
     return all(word in text for word in words.casefold().split())
 
 
-def blocks_of(seen: Seen, reading: Reading, show: str, words: str) -> list[Block]:
+def blocks_of(seen: Seen, reading: Reading, show: str, words: str, who: Who) -> list[Block]:
     """The page in blocks. A filter leaves out what is no shot that it shows."""
     blocks: list[Block] = []
     filtered = show != "all" or bool(words)
     for scene in reading.scenes:
-        shown = {shot.name for shot in scene.shots if is_shown(seen, shot, show) and found(shot, words)}
+        shown = {shot.name for shot in scene.shots if is_shown(seen, shot, show, who) and found(shot, words)}
         if filtered and not shown:
             continue
         rows = _rows(scene, shown)
@@ -117,24 +135,25 @@ def routes(desk: Desk) -> list[Route]:
         show = request.query_params.get("show", "all")
         return (show if show in SHOWN else "all"), request.query_params.get("q", "")[:200]
 
-    kept: dict[tuple[int, int, str, str], list[Block]] = {}
+    kept: dict[tuple[int, int, int, str, str, str], list[Block]] = {}
 
-    def blocks(seen: Seen, show: str, words: str) -> list[Block]:
+    def blocks(seen: Seen, show: str, words: str, who: Who) -> list[Block]:
         """The blocks of what is seen now, worked out once as long as nothing changes."""
         assert seen.reading is not None
-        key = (seen.reading.number, desk.queries.watch.changes if show != "all" else 0, show, words)
+        known = (desk.queries.watch.changes, seen.book.count) if show != "all" else (0, 0)
+        key = (seen.reading.number, *known, show, words, who.role)
         if key not in kept:
             if len(kept) >= _FILTERS_KEPT:
                 kept.clear()
-            kept[key] = blocks_of(seen, seen.reading, show, words)
+            kept[key] = blocks_of(seen, seen.reading, show, words, who)
         return kept[key]
 
     async def page(request: Request) -> Response:
         show, words = asked(request)
         seen = await desk.read()
         assert seen.reading is not None
-        reading = seen.reading
-        counts = {name: sum(1 for shot in reading.shots.values() if is_shown(seen, shot, name)) for name in SHOWN}
+        reading, who = seen.reading, who_asks(request)
+        counts = {name: sum(1 for shot in reading.shots.values() if is_shown(seen, shot, name, who)) for name in SHOWN}
         return await desk.page(
             request,
             "scenes.html",
@@ -142,21 +161,22 @@ def routes(desk: Desk) -> list[Route]:
             here="scenes",
             parts=("list",),
             reading=reading,
-            blocks=blocks(seen, show, words),
+            blocks=blocks(seen, show, words, who),
             filled=_BLOCKS_AT_ONCE,
             show=show,
             words_asked=words,
             shown=SHOWN,
             counts=counts,
             lights=seen.of,
-            waits=lambda shot: waits(seen, shot),
+            waits=lambda shot: waits(seen, shot, who),
         )
 
     async def block(request: Request) -> Response:
         show, words = asked(request)
         seen = await desk.read()
         number = request.path_params["number"]
-        made = blocks(seen, show, words)
+        who = who_asks(request)
+        made = blocks(seen, show, words, who)
         if number >= len(made):
             raise HTTPException(404, "the screenplay has become shorter")
         return await desk.page(
@@ -164,7 +184,7 @@ def routes(desk: Desk) -> list[Route]:
             "_scene_block.html",
             block=replace(made[number]),
             lights=seen.of,
-            waits=lambda shot: waits(seen, shot),
+            waits=lambda shot: waits(seen, shot, who),
         )
 
     return [Route("/scenes", page), Route("/scenes/blocks/{number:int}", block)]

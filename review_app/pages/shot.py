@@ -1,5 +1,6 @@
 """Shot: the viewer, the shots of its scene, its versions and recipe, and the timeline."""
 
+import json
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -13,6 +14,7 @@ from film_pipeline.core.record import Turnover
 from film_pipeline.core.stages import Stage
 from review_app.pages.desk import HERE, Desk
 from review_app.queries import Reading, ScenePage, Seen, ShotPage, Strip
+from review_app.queries.notes import marks
 from review_app.queries.strips import STRIPS
 from review_app.shot_writing import why_not
 
@@ -26,6 +28,7 @@ def routes(desk: Desk) -> list[Route]:
     async def page(request: Request) -> Response:
         seen, shot = await desk.shot(request.path_params["shot"])
         strips, composed = await run_in_threadpool(_asked, desk, shot.name)
+        live = await run_in_threadpool(_live, desk, shot)
         assert seen.reading is not None
         scene = seen.reading.scene_of(shot.name)
         assert scene is not None
@@ -36,18 +39,29 @@ def routes(desk: Desk) -> list[Route]:
             window=_window(scene, shot),
             title=shot.name,
             here="scenes",
-            parts=("player",),
+            parts=("player", "drawing"),
             shot=shot,
             scene=scene,
             reading=seen.reading,
             lights=seen.of,
-            strips=strips,
             composed=composed,
             told=_told(seen.reading, shot, strips, composed, before, after),
             before=before,
             after=after,
-            stage_lights=list(zip(Stage, seen.of(shot.name), strict=True)),
+            **_made(seen, shot, strips),
+            **live,
         )
+
+    async def live(request: Request) -> Response:
+        """Gate, takes and notes as they are now."""
+        _, shot = await desk.shot(request.path_params["shot"])
+        return await desk.page(request, "_live.html", shot=shot, **await run_in_threadpool(_live, desk, shot))
+
+    async def made(request: Request) -> Response:
+        """The pictures and the stages as they are now."""
+        seen, shot = await desk.shot(request.path_params["shot"])
+        strips = await run_in_threadpool(desk.queries.strips, shot.name)
+        return await desk.page(request, "_made.html", shot=shot, **_made(seen, shot, strips))
 
     async def strip(request: Request) -> Response:
         _, shot = await desk.shot(request.path_params["shot"])
@@ -95,7 +109,7 @@ def routes(desk: Desk) -> list[Route]:
                 "models": {model["role"]: model["url"] for model in models},
                 "edits": f"/shots/{shot.name}/edits",
             },
-            may_not_write=why_not(request),
+            may_not_write=why_not(request.state.person),
             outdated=seen.of(shot.name)[Stage.CAMERAS.number - 1].state in ("due", "waits"),
             has_previz=(HERE / "static" / "previz.js").is_file(),
             before=before,
@@ -104,6 +118,8 @@ def routes(desk: Desk) -> list[Route]:
 
     return [
         Route("/shots/{shot}", page),
+        Route("/shots/{shot}/live", live),
+        Route("/shots/{shot}/made", made),
         Route("/shots/{shot}/strips/{stage}/{version:int}", strip),
         Route("/shots/{shot}/around", around),
         Route("/shots/{shot}/poster.jpg", poster),
@@ -116,6 +132,24 @@ def _window(scene: ScenePage, shot: ShotPage) -> tuple[int, int]:
     place = scene.shots.index(shot)
     first = max(0, min(place - SHOTS_LISTED // 2, len(scene.shots) - SHOTS_LISTED))
     return first, first + SHOTS_LISTED
+
+
+def _live(desk: Desk, shot: ShotPage) -> dict[str, Any]:
+    found = desk.queries.threads(shot.name)
+    return {
+        "standing": desk.queries.standing(shot.name),
+        "takes": desk.queries.takes(shot.name),
+        "threads": found,
+        "marks": json.dumps(marks(found)),
+    }
+
+
+def _made(seen: Seen, shot: ShotPage, strips: list[Strip]) -> dict[str, Any]:
+    return {
+        "strips": strips,
+        "strips_told": json.dumps([strip.as_json() for strip in strips]),
+        "stage_lights": list(zip(Stage, seen.of(shot.name), strict=True)),
+    }
 
 
 def _asked(desk: Desk, shot: str) -> tuple[list[Strip], Turnover | None]:
@@ -161,7 +195,10 @@ def _around(desk: Desk, seen: Seen, shot: ShotPage) -> list[dict[str, Any]]:
     if not places:
         return []
     near = clips[max(0, places[0] - CLIPS_AROUND) : places[-1] + CLIPS_AROUND + 1]
-    strips = {name: desk.queries.strips(name)[:1] for name in {clip.shot for clip in near}}
+    strips = {
+        name: [strip for strip in desk.queries.strips(name) if not strip.coming][:1]
+        for name in {clip.shot for clip in near}
+    }
     return [
         {
             **_clip(reading.shots[clip.shot], clip.source.first_frame, clip.source.last_frame),

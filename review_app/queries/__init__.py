@@ -7,12 +7,30 @@ from typing import Any
 from film_pipeline.core.record import Item, Record, Turnover
 from film_pipeline.stores.frames import Edge
 from film_pipeline.stores.screening import Landed
+from review_app.queries.gate import Proposal, Standing, offers, standing
 from review_app.queries.lineage import Graph, draw
+from review_app.queries.money import Reckoning
+from review_app.queries.notes import Thread, threads
+from review_app.queries.quotes import Presences
 from review_app.queries.reading import Reading, ScenePage, ShotPage
-from review_app.queries.strips import Strip, filled, movie_of, strips_of
+from review_app.queries.strips import Strip, coming_take, filled, movie_of, strips_of
+from review_app.queries.takes import TakeRow, take_rows
 from review_app.queries.watching import LANDING_ROLES, STAGES, FilmWatch, Light, Seen
 
-__all__ = ["STAGES", "Edge", "Landed", "Light", "Queries", "Reading", "ScenePage", "Seen", "ShotPage", "Strip"]
+__all__ = [
+    "STAGES",
+    "Edge",
+    "Landed",
+    "Light",
+    "Proposal",
+    "Queries",
+    "Reading",
+    "ScenePage",
+    "Seen",
+    "ShotPage",
+    "Standing",
+    "Strip",
+]
 
 LOOK_FOR_S = 0.4
 """So long a page waits for the files to be looked at; then it shows what is known."""
@@ -30,11 +48,17 @@ class Queries:
         self.media = self.watch.film.media
         self.frames = self.watch.film.frames
         self.screening = self.watch.screening
+        self.reckoning = Reckoning(lambda: self.watch.film)
+        self.presences = Presences()
 
     def open(self) -> None:
         self.watch.start()
+        # The first time takes as long as the book is long: nobody is to wait for it.
+        self.reckoning.look()
 
     def close(self) -> None:
+        self.reckoning.close()
+        self.presences.close()
         self.watch.stop()
 
     async def fresh(self, wait_s: float = LOOK_FOR_S) -> Seen:
@@ -65,7 +89,12 @@ class Queries:
     def strips(self, shot: str) -> list[Strip]:
         """What can be played of a shot; the first one with its frames."""
         found = strips_of(self.screening.versions_of(shot))
-        return [self._fill(shot, found[0]), *found[1:]] if found else []
+        whole = [self._fill(shot, found[0]), *found[1:]] if found else []
+        coming = [
+            coming_take(take, self.screening.frames_of(shot, "render", take, "render"))
+            for take in reversed(self.seen.book.coming(shot))
+        ]
+        return [*whole, *coming]
 
     def strip(self, shot: str, stage: str, version: int) -> Strip | None:
         """One version of one stage with its frames."""
@@ -77,6 +106,8 @@ class Queries:
             ),
             None,
         )
+        if known is None and stage == "render" and version in self.seen.book.coming(shot):
+            return coming_take(version, self.screening.frames_of(shot, stage, version, "render"))
         return self._fill(shot, known) if known else None
 
     def _fill(self, shot: str, strip: Strip) -> Strip:
@@ -85,6 +116,25 @@ class Queries:
             return strip
         edit = self.frames.latest("edit", shot) if strip.stage == "color" else None
         return filled(strip, turnover, movie_of(edit, turnover))
+
+    # The gate, takes and notes
+
+    def standing(self, shot: str) -> Standing:
+        """How the gate of a shot stands."""
+        return standing(self.watch.film, shot)
+
+    def proposal(self, frames: int, takes: int) -> Proposal:
+        """What so many takes would cost on each backend. Nobody is waited for."""
+        return Proposal(takes, offers(self.watch.film, frames, takes, self.presences))
+
+    def takes(self, shot: str) -> list[TakeRow]:
+        """Every take of a shot, the newest first."""
+        versions = [version for stage, version, _ in self.screening.versions_of(shot) if stage == "render"]
+        return take_rows(self.watch.film, self.screening, shot, versions[-1] if versions else 0)
+
+    def threads(self, shot: str) -> list[Thread]:
+        """What was written of a shot, the thread that was begun last first."""
+        return threads(self.watch.film.ledger.notes.of(shot))
 
     def keypoints(self, shot: str) -> str:
         """The content hash of the shot's pose keypoints; empty where it was not composed yet."""

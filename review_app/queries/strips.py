@@ -37,6 +37,8 @@ class Strip:
     """The frames that were made, each shown until the next one: number and content hash."""
     movie: str = ""
     """The content hash of an all-intra film of exactly these pictures; empty where there is none."""
+    coming: bool = False
+    """A take that was asked for and is not complete: its frames so far."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -60,6 +62,12 @@ def filled(strip: Strip, turnover: Turnover, movie: str = "") -> Strip:
     """The strip with its frames."""
     frames = tuple((item.frame or 1001, item.sha256) for item in turnover.of(STRIPS[strip.stage]))
     return Strip(strip.key, strip.stage, strip.version, strip.label, strip.current, frames, movie)
+
+
+def coming_take(take: int, frames: list[tuple[int, str]]) -> Strip:
+    """A take that is not complete, with what is home of it."""
+    label = f"{label_of(Stage.RENDER.value, take)}, coming"
+    return Strip(f"{Stage.RENDER.value}.{take}", Stage.RENDER.value, take, label, False, tuple(frames), coming=True)
 
 
 def movie_of(edit: Turnover | None, color: Turnover) -> str:

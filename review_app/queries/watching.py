@@ -16,9 +16,10 @@ from pathlib import Path
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.film import Film
-from film_pipeline.departments.line import Current, Due, Line, State
+from film_pipeline.departments.line import AtGate, Current, Due, Line, State
 from film_pipeline.departments.roster import DEPARTMENTS
 from film_pipeline.stores.screening import Screening
+from review_app.queries.book import Book, BookWatch
 from review_app.queries.reading import Reading, read_film
 
 log = logging.getLogger(__name__)
@@ -32,12 +33,13 @@ _ASK_STORE_S = 30.0
 _SHOTS_AT_ONCE = 10
 _BREATH_S = 0.01
 """Between two batches of lights, so that pages that are asked for meanwhile come first."""
+_RENDER = Stage.RENDER.value
 _NOT_WATCHED = {".film", ".git", "__pycache__"}
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """The state of a stage of a shot: current, due, waits, stopped, or unknown until it has been worked out."""
+    """The state of a stage of a shot: current, due, waits, gate, stopped, or unknown until it has been worked out."""
 
     state: str
     version: int = 0
@@ -56,6 +58,7 @@ class Seen:
     lights: dict[str, tuple[Light, ...]] = field(default_factory=dict)
     states: dict[str, frozenset[str]] = field(default_factory=dict)
     """Which states the lights of each shot have among them."""
+    book: Book = field(default_factory=Book)
 
     def of(self, shot: str) -> tuple[Light, ...]:
         return self.lights.get(shot, _ALL_UNKNOWN)
@@ -79,7 +82,8 @@ class FilmWatch:
     def __init__(self, root: Path) -> None:
         self.film = Film(root, only_reads=True)
         self.screening = Screening(self.film.frames)
-        self.seen = Seen()
+        self._book = BookWatch()
+        self.seen = Seen(book=self._book.book)
         self.changes = 0
         """Counts what was seen to change, so that a page can tell whether it shows the last."""
         self.landed = 0
@@ -117,6 +121,11 @@ class FilmWatch:
             self._waiting.append(future)
         self._asked.set()
         return future
+
+    def look_now(self) -> None:
+        """Have everything looked at at once, because somebody has just written something."""
+        self._looked_at = 0.0
+        self.look()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -157,6 +166,7 @@ class FilmWatch:
             return
         self._look_at_files()
         self._look_at_store(now)
+        self._look_at_ledger()
         self._looked_at = time.monotonic()
 
     # The author's files
@@ -177,7 +187,7 @@ class FilmWatch:
             if not only_scenes or Path(shot.file).stem in touched or name not in lights:
                 self._pending[name] = None
         known = {name: lights[name] for name in reading.order if name in lights}
-        self._note(Seen(reading, "", known, {name: self.seen.states[name] for name in known}))
+        self._note(Seen(reading, "", known, {name: self.seen.states[name] for name in known}, self._book.book))
         # What was read stays for long: the collector need not walk through all of it again and again.
         gc.collect()
         gc.freeze()
@@ -206,10 +216,23 @@ class FilmWatch:
         reading = self.seen.reading
         changed = {shot for shot in handed.keys() | self._handed.keys() if handed.get(shot) != self._handed.get(shot)}
         changed |= {shot for (_, shot), _ in failures.items() ^ self._failures.items()}
+        rendered = [
+            shot for shot in changed if handed.get(shot, {}).get(_RENDER) != self._handed.get(shot, {}).get(_RENDER)
+        ]
+        self._book.came_home(self.screening.versions_of_stage(_RENDER, rendered if self._handed else None))
         self._handed, self._failures = handed, failures
         if changed:
             self.changes += 1
+            self._book.book.tell(changed)
         for shot in changed:
+            if reading is not None and shot in reading.shots:
+                self._pending[shot] = None
+
+    # The ledger
+
+    def _look_at_ledger(self) -> None:
+        reading = self.seen.reading
+        for shot in self._book.look(self.film):
             if reading is not None and shot in reading.shots:
                 self._pending[shot] = None
 
@@ -245,6 +268,8 @@ def _light(state: State, failure: str) -> Light:
         if state.recipe and failure and not failure.startswith("waits for"):
             return Light("stopped", 0, f"the last try failed: {failure}")
         return Light("due" if state.recipe else "waits", 0, state.why)
+    if isinstance(state, AtGate):
+        return Light("waits" if state.before else "gate", 0, state.why)
     return Light("stopped", 0, str(state.problem))
 
 

@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 BUILT = HERE.parent / "static"
 MODULES = HERE / "node_modules"
 _STAMP = ".made-from"
-_ISLANDS = ("theme", "app", "wall", "decks", "player", "previz", "previz_page")
+_ISLANDS = ("theme", "app", "wall", "decks", "player", "shot", "gate", "previz", "previz_page")
 """Modules that pages load, each where `src/` has it."""
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
-from review_server import served, until
+from review_server import inside, let_owner_in, served, until
 from small_film import SmallFilm
 from starlette.testclient import TestClient
 
@@ -52,8 +52,12 @@ def reviewed(_made_once: SmallFilm) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page whose console stays silent: no error, no refusal of the content policy, no failed request."""
+    """A page whose owner is logged in to all that is served, and whose console stays silent.
+
+    No error, no refusal of the content policy, no failed request.
+    """
     context = browser.new_context(viewport={"width": 1440, "height": 900})
+    let_owner_in(context)
     opened = context.new_page()
     said: list[str] = []
     opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
@@ -65,7 +69,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def client(made_film: SmallFilm) -> Iterator[TestClient]:
-    """The app without a network in between, over a film of the test's own."""
-    with TestClient(review_app(Queries(made_film.root)), base_url="http://127.0.0.1") as opened:
+    """The app without a network in between, over a film of the test's own, with its owner logged in."""
+    with inside(review_app(Queries(made_film.root))) as opened:
         until(lambda: opened.get("/scenes").status_code == 200, "the film is not read")
         yield opened

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from review_server import served, until
+from review_server import let_owner_in, served, until
 from small_film import SmallFilm
 from starlette.testclient import TestClient
 
@@ -66,7 +66,7 @@ def test_filters_leave_what_they_name(client: TestClient, made_film: SmallFilm) 
 
 
 def test_a_frame_appears_on_the_open_page_when_it_lands(made_film: SmallFilm, page: Page) -> None:
-    with served(review_app(Queries(made_film.root))) as address:
+    with served(review_app(Queries(made_film.root)), page) as address:
         page.goto(f"{address}/dailies")
         page.wait_for_timeout(1500)
         assert page.get_by_text("Finished v008").count() == 0
@@ -88,6 +88,8 @@ def test_two_people_who_listen_do_not_keep_the_server_from_ending(made_film: Sma
     with served(review_app(Queries(made_film.root))) as address:
         pages = [browser.new_page() for _ in range(2)]
         for page in pages:
+            let_owner_in(page.context)
+        for page in pages:
             page.goto(f"{address}/dailies")
         until(lambda: all(page.locator("h1").count() for page in pages), "the pages are not there")
     for page in pages:
@@ -95,7 +97,7 @@ def test_two_people_who_listen_do_not_keep_the_server_from_ending(made_film: Sma
 
 
 def test_the_stages_of_an_open_shot_follow_a_change_of_its_file(made_film: SmallFilm, page: Page) -> None:
-    with served(review_app(Queries(made_film.root))) as address:
+    with served(review_app(Queries(made_film.root)), page) as address:
         page.goto(f"{address}/shots/SC010_SH010")
         page.wait_for_timeout(1500)
         assert page.locator("#stages .due").count() == 0

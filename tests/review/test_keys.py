@@ -9,18 +9,34 @@ from playwright.sync_api import Page
 from review_app.keys import KEYS, WHERE, Key, keys_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "review-app.md"
-PLACES = {"list": "/scenes", "player": "/shots/SC010_SH010"}
+PLACES = {"list": "/scenes", "player": "/shots/SC010_SH010", "gate": "/shots/SC010_SH010/gate"}
+PARTS = {"list": ("list",), "player": ("player", "drawing"), "gate": ("gate",)}
 
 
 def test_no_key_does_two_things_in_one_place() -> None:
-    for where in ("list", "player"):
+    for where in WHERE:
         names = [key.key for key in keys_of(where)]
         assert len(names) == len(set(names)), where
     assert {key.where for key in KEYS} == set(WHERE)
 
 
-def test_the_keys_of_decisions_are_left_for_the_gate_and_notes() -> None:
-    assert {key.key for key in KEYS}.isdisjoint({"a", "x", "c", "d", "n", ",", "."})
+def test_decisions_have_the_keys_that_the_house_gave_them() -> None:
+    wanted = {
+        "a": "gate",
+        "x": "reject",
+        "c": "circle",
+        "d": "draw",
+        "n": "note",
+        ",": "note-previous",
+        ".": "note-next",
+    }
+    assert {key.key: key.action for key in keys_of("player") if key.key in wanted} == wanted
+
+
+def test_what_is_meant_while_drawing_comes_before_what_is_meant_else() -> None:
+    assert list(WHERE).index("drawing") < list(WHERE).index("player")
+    places = [key.where for key in KEYS if key.where in ("drawing", "player")]
+    assert places == sorted(places, key=list(WHERE).index)
 
 
 def test_the_docs_list_every_key_and_no_other() -> None:
@@ -29,12 +45,12 @@ def test_the_docs_list_every_key_and_no_other() -> None:
 
 
 @pytest.mark.blender
-@pytest.mark.parametrize("where", ["list", "player"])
+@pytest.mark.parametrize("where", PLACES)
 def test_every_key_of_a_page_is_handled_and_stands_in_its_help(where: str, reviewed: str, page: Page) -> None:
     page.goto(reviewed + PLACES[where])
     page.wait_for_function("document.querySelector('#help')")
     handled = page.evaluate("import('/static/app.js').then((app) => app.handled())")
-    wanted = keys_of(where)
+    wanted = keys_of(*PARTS[where])
     assert {key.action for key in wanted} <= set(handled)
     page.keyboard.press("?")
     help_ = page.locator("#help")

@@ -5,9 +5,8 @@ import time
 from pathlib import Path
 
 import pytest
-from review_server import until
+from review_server import inside, until
 from small_film import SmallFilm
-from starlette.testclient import TestClient
 
 from film_pipeline.core.script_elements import Element
 from film_pipeline.departments.film import Film
@@ -78,7 +77,7 @@ def test_the_lights_are_those_of_the_production_line(made_film: SmallFilm, queri
 
 @pytest.mark.blender
 def test_a_change_of_a_file_is_seen_and_a_broken_one_is_told(made_film: SmallFilm) -> None:
-    with TestClient(review_app(Queries(made_film.root)), base_url="http://127.0.0.1") as client:
+    with inside(review_app(Queries(made_film.root))) as client:
         until(lambda: client.get("/scenes").status_code == 200, "the film is not read")
         made_film.edit("shots/SC010.yaml", "The Maker stands over the bench.", "The Maker waits.")
         until(lambda: "The Maker waits." in client.get("/shots/SC010_SH010").text, "the change is not seen")
@@ -122,7 +121,7 @@ def test_the_reader_leaves_the_stores_and_the_authors_files_as_they_are(made_fil
     made_film.edit("script.fountain", "The Maker reaches", "The Maker slowly reaches")
     queries = Queries(made_film.root)
     before = queries.frames.rows(), queries.frames.get_value("scene_identities"), _files(made_film.root)
-    with TestClient(review_app(queries), base_url="http://127.0.0.1") as client:
+    with inside(review_app(queries)) as client:
         until(lambda: client.get("/scenes").status_code == 200, "the film is not read")
         for page in ("/board", "/dailies", "/shots/SC010_SH010", "/pictures/sheets"):
             assert client.get(page).status_code == 200
@@ -148,7 +147,7 @@ def test_a_page_does_not_wait_for_a_look_that_takes_long(made_film: SmallFilm, q
 def test_a_production_that_can_not_be_read_says_why_and_is_read_once_it_is_mended(new_film: SmallFilm) -> None:
     queries = Queries(new_film.root)
     new_film.edit("script.fountain", "INT.", "nowhere.")
-    with TestClient(review_app(queries), base_url="http://127.0.0.1") as client:
+    with inside(review_app(queries)) as client:
         until(lambda: client.get("/scenes").status_code == 200, "the film is not read")
         assert "the script has no scenes" in client.get("/scenes").text
         new_film.edit("script.fountain", "nowhere.", "INT.")

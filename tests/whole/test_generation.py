@@ -1,95 +1,22 @@
 """Generation from the signature to the cut, on every kind of backend at once, against stand-ins with play money."""
 
-import json
-import shutil
-import subprocess
-from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
-from small_film import SmallFilm
+from simulated_stage import Stage
 
 from film_pipeline.core.record import Record
 from film_pipeline.departments.film import Film
 from film_pipeline.resources.film import FilmResource
 from film_pipeline.sensors.slates import register_shots
 from film_pipeline.sensors.takes import takes_asked_for
-from film_pipeline.simulating import simulated_copy
-from film_pipeline.simulators.studio import Studio, start_all
 from film_pipeline.stores.filing import sidecar_of
 from film_pipeline.stores.rebuild import verify
 
 pytestmark = pytest.mark.blender
 
-PLAY = {"FILM_KEY_PASSPHRASE": "a long passphrase"}
 FIRST, SECOND = "SC010_SH010", "SC010_SH020"
-QUICK = {
-    "comfyui": {"frame_s": 0.2, "load_s": 0.05, "node_s": 0.0},
-    "runpod_pods": {
-        "provisioning_s": 0.2,
-        "starting_s": 0.3,
-        "ready_s": 0.2,
-        "comfyui": {"frame_s": 0.2, "load_s": 0.05, "node_s": 0.0},
-    },
-    "runpod_serverless": {
-        "endpoints": {
-            "simulated-comfyui": {"cold_s": 0.2, "frame_s": 0.2, "load_s": 0.05},
-            "flux-2-klein-9b-edit": {
-                "worker": "prompt-and-references",
-                "usd_per_image": "0.03",
-                "max_references": 5,
-                "frame_s": 0.2,
-            },
-        }
-    },
-}
-
-
-@dataclass
-class Stage:
-    """A simulated production, its stand-ins, and somebody with a key."""
-
-    film: SmallFilm
-    studio: Studio
-
-    def bill(self) -> Decimal:
-        return sum((server.bill().total_usd for server in self.studio.servers.values()), Decimal(0))
-
-    def ask(self, *words: str) -> dict[str, Any]:
-        done = self.run(*words, "--json")
-        assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
-
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return self.film.film(*words)
-
-
-@pytest.fixture(scope="module")
-def _composed_once(_made_once: SmallFilm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated production with a signing key, made up to the gate."""
-    folder = tmp_path_factory.mktemp("simulated")
-    film = SmallFilm(
-        simulated_copy(_made_once.root, folder / "film"), {**PLAY, "XDG_CONFIG_HOME": str(folder / "config")}
-    )
-    for words in (("key", "new", "director", "--add"), ("run", "--through", "cameras")):
-        done = film.film(*words)
-        assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.fixture
-def stage(_composed_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    shutil.copytree(_composed_once, tmp_path / "simulated", symlinks=True)
-    with start_all(tmp_path / "stand-ins", QUICK) as studio:
-        environment = {**studio.addresses, **PLAY, "XDG_CONFIG_HOME": str(tmp_path / "simulated" / "config")}
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        yield Stage(SmallFilm(tmp_path / "simulated" / "film", environment), studio)
 
 
 def test_a_shot_goes_from_the_gate_to_the_cut(stage: Stage) -> None:

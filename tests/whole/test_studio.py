@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from review_server import session_in
 from small_film import SmallFilm
 
 from film_pipeline.departments.film import Film
@@ -122,10 +123,14 @@ def test_a_stage_of_a_shot_is_launched_from_the_web_ui_and_its_picture_is_served
     assert studio.launch("color", "SC010_SH020") == "SUCCESS"
     with Film(studio.film.root) as film:
         turnover = film.frames.latest("color", "SC010_SH020")
+        # Whoever looks at Dagster sees the pictures if they are logged in to the review app.
+        cookies = dict([session_in(film.ledger)])
     assert turnover is not None
     assert turnover.version == 2
-    picture = requests.get(f"{studio.review}/thumbnails/{turnover.one('color').sha256}.jpg", timeout=30)
+    address = f"{studio.review}/thumbnails/{turnover.one('color').sha256}.jpg"
+    assert requests.get(address, timeout=30).status_code == 401
+    picture = requests.get(address, cookies=cookies, timeout=30)
     assert picture.headers["content-type"] == "image/jpeg"
     assert picture.content[:2] == b"\xff\xd8"
     for name in ("0" * 64, "nonsense", "..%2f..%2fproduction"):
-        assert requests.get(f"{studio.review}/thumbnails/{name}.jpg", timeout=30).status_code == 404
+        assert requests.get(f"{studio.review}/thumbnails/{name}.jpg", cookies=cookies, timeout=30).status_code == 404

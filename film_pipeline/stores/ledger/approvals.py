@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, select, update
 
 from film_pipeline.core.gate import Approval, Covered, GateLocked, Work, why_not
 from film_pipeline.core.jobs import JobState
@@ -59,7 +59,7 @@ class Approvals:
         reasons = self._why_not(approval, moment)
         if reasons:
             raise GateLocked.because(reasons, approval.shot)
-        row = _row(approval)
+        row = row_of(approval)
         with self._books.writing() as connection:
             there = connection.execute(select(APPROVALS).where(APPROVALS.c.id == approval.id)).first()
             if there is not None:
@@ -88,6 +88,15 @@ class Approvals:
         where = APPROVALS.c.shot == shot if shot else None
         with self._books.reading() as connection:
             return self._signed(connection, where, self._books.time(now))
+
+    def listed(self, first: int, many: int, now: datetime.datetime | None = None) -> tuple[list[Signed], int]:
+        """So many approvals from the `first` on, the newest first, looked at anew; and how many there are in all."""
+        query = _ALL.order_by(APPROVALS.c.number.desc()).limit(many).offset(first)
+        with self._books.reading() as connection:
+            moment = self._books.time(now)
+            signed = [self._look_at(row, moment) for row in connection.execute(query)]
+            count = connection.execute(select(func.count()).select_from(APPROVALS)).scalar_one()
+        return signed, int(count)
 
     def since(self, number: int, now: datetime.datetime | None = None) -> list[Signed]:
         """Approvals entered after that number, in order: what a sensor with a cursor asks for."""
@@ -151,7 +160,8 @@ def _cancel_reserved(connection: Connection, approval: str, why: str, moment: st
     return [row["job"] for row in rows]
 
 
-def _row(approval: Approval) -> dict[str, Any]:
+def row_of(approval: Approval) -> dict[str, Any]:
+    """What stands of an approval in the table; its number and when it was entered are added there."""
     plain = approval.model_dump(mode="json", exclude={"covered", "backends", "cap_usd", "frame_cap_usd"})
     return plain | {
         "covered": json.dumps(approval.covered.model_dump(mode="json"), sort_keys=True, ensure_ascii=False),

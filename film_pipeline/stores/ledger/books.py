@@ -77,12 +77,17 @@ class Books:
         budget_usd: Decimal,
         clock: Clock = utc_now,
     ) -> None:
-        self.production, self.approvers, self.clock = production, tuple(approvers), clock
-        self.budget = micros_of(limit(budget_usd))
+        self.production, self.clock = production, clock
+        self.heed(approvers, budget_usd)
         self.database = Database(place, LEDGER_STORE)
         _hide_from_others(self.database.file)
         self._balances = Balances()
         self.id = self._identity()
+
+    def heed(self, approvers: Sequence[Approver], budget_usd: Decimal) -> None:
+        """Take production.yaml's word from now on. Raises ValueError for a budget finer than a millionth."""
+        budget = micros_of(limit(budget_usd))
+        self.approvers, self.budget = tuple(approvers), budget
 
     def reading(self) -> AbstractContextManager[Connection]:
         return self.database.reading()
@@ -127,13 +132,20 @@ class Books:
                     row = {"id": str(uuid.uuid4()), "production": self.production, "opened_at": stamp(self.clock())}
                     connection.execute(insert(LEDGER).values(row))
                     return row["id"]
-        if found.production != self.production:
+        self._check_names(found.production, self.production)
+        return str(found.id)
+
+    def check_name(self, production: str) -> None:
+        """Raises FilmProblem where production.yaml has come to name another production."""
+        self._check_names(self.production, production)
+
+    def _check_names(self, mine: str, asked: str) -> None:
+        if mine != asked:
             raise FilmProblem(
-                f"this is the ledger of the production {found.production}, not of {self.production}",
+                f"this is the ledger of the production {mine}, not of {asked}",
                 "give each production a ledger of its own; its name stays what it was, its title may change",
                 file=self.database.file,
             )
-        return str(found.id)
 
 
 def _hide_from_others(file: Path | None) -> None:

@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true,
 from film_pipeline.core.gate import Ticket, TicketWork
 from film_pipeline.core.jobs import (
     ENDED,
+    LIVE,
     UNDONE,
     Charge,
     Found,
@@ -26,7 +27,7 @@ from film_pipeline.core.problems import FilmProblem
 from film_pipeline.stores.ledger.books import Books, in_chunks, stamp, storable
 from film_pipeline.stores.ledger.entries import post
 from film_pipeline.stores.ledger.schema import JOBS
-from film_pipeline.stores.ledger.settling import Bill, Hand
+from film_pipeline.stores.ledger.settling import WORKER, Bill, Hand
 
 _NOT_SENT = frozenset({JobState.RESERVED, JobState.SUBMITTING})
 
@@ -54,6 +55,20 @@ class Job:
     def over_usd(self) -> Decimal:
         """How much more it cost than was set aside for it."""
         return max(Decimal(0), (self.charged_usd or Decimal(0)) - self.ticket.reserved_usd)
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """The jobs of a take at a backend that have not ended. states: how many are in each."""
+
+    shot: str
+    work: str
+    take: int
+    backend: str
+    states: Mapping[JobState, int]
+    held_usd: Decimal
+    began_at: str
+    moved_at: str
 
 
 @dataclass(frozen=True)
@@ -170,11 +185,42 @@ class Jobs:
             found = _jobs(connection, (JOBS.c.backend == backend) & (JOBS.c.provider_id == provider_id))
         return found[-1] if found else None
 
-    def counts(self) -> dict[tuple[str, JobState], int]:
-        """How many jobs of each backend are in each state: its queue, for the table of workers."""
+    def counts(self, states: Collection[JobState] = tuple(JobState)) -> dict[tuple[str, JobState], int]:
+        """How many jobs of each backend are in each of these states: its queue, for the table of workers."""
         counted = select(JOBS.c.backend, JOBS.c.state, func.count()).group_by(JOBS.c.backend, JOBS.c.state)
+        if len(states) < len(JobState):
+            # Answered from the index of states: those that ended are as many as the film has frames.
+            counted = counted.where(JOBS.c.state.in_([state.value for state in states]))
         with self._books.reading() as connection:
             return {(backend, JobState(state)): count for backend, state, count in connection.execute(counted)}
+
+    def under_way(self) -> list[UnderWay]:
+        """What has not ended, by take and backend, what was sent first first."""
+        key = (JOBS.c.shot, JOBS.c.work, JOBS.c.take, JOBS.c.backend)
+        sums = (func.count(), func.sum(JOBS.c.held_micros), func.min(JOBS.c.reserved_at), func.max(JOBS.c.moved_at))
+        query = select(*key, JOBS.c.state, *sums).where(JOBS.c.state.in_([state.value for state in LIVE]))
+        found: dict[tuple[str, str, int, str], UnderWay] = {}
+        with self._books.reading() as connection:
+            for row in connection.execute(query.group_by(*key, JOBS.c.state)):
+                shot, work, take, backend, state, count, held, began, moved = row
+                one = found.get((shot, work, take, backend))
+                one = one or UnderWay(shot, work, take, backend, {}, Decimal(0), began, moved)
+                found[shot, work, take, backend] = replace(
+                    one,
+                    states={**one.states, JobState(state): count},
+                    held_usd=one.held_usd + dollars(held),
+                    began_at=min(one.began_at, began),
+                    moved_at=max(one.moved_at, moved),
+                )
+        return sorted(found.values(), key=lambda one: (one.began_at, one.shot, one.take))
+
+    def on_machine(self, backend: str, worker: str) -> tuple[int, Decimal]:
+        """How many frames were charged that a machine made, and what they were charged."""
+        on_it = (JOBS.c.backend == backend) & (JOBS.c.worker == worker) & (JOBS.c.work != WORKER)
+        query = select(func.count(), func.sum(JOBS.c.charged_micros)).where(on_it, JOBS.c.charged_micros.is_not(None))
+        with self._books.reading() as connection:
+            count, charged = connection.execute(query).one()
+        return count, dollars(charged or 0)
 
     def _put_down(self, connection: Connection, bill: Bill, moment: str) -> list[Job]:
         """Write what was changed, entries and all."""

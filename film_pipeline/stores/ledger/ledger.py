@@ -28,12 +28,17 @@ from film_pipeline.stores.ledger.approvals import Approvals
 from film_pipeline.stores.ledger.books import Books, Clock, utc_now
 from film_pipeline.stores.ledger.clearing import Ask, Plan, Price, clear
 from film_pipeline.stores.ledger.cursors import Cursors
+from film_pipeline.stores.ledger.invitations import Invitations
 from film_pipeline.stores.ledger.jobs import AfterCrash, Job, Jobs
+from film_pipeline.stores.ledger.news import Newsroom
 from film_pipeline.stores.ledger.notes import Notes
 from film_pipeline.stores.ledger.people import People
 from film_pipeline.stores.ledger.reserving import Reserving
+from film_pipeline.stores.ledger.sessions import Sessions
+from film_pipeline.stores.ledger.shares import Shares
 from film_pipeline.stores.ledger.spend import Spend
 from film_pipeline.stores.ledger.takes import Take, Takes, TakeWish
+from film_pipeline.stores.ledger.tally import Tally
 from film_pipeline.stores.ledger.verdicts import Verdicts
 from film_pipeline.stores.ledger.workers import Workers
 
@@ -61,11 +66,16 @@ class Ledger:
         self.takes = Takes(books)
         self.jobs = Jobs(books)
         self.spend = Spend(books)
+        self.tally = Tally(books)
         self.people = People(books)
         self.notes = Notes(books)
         self.verdicts = Verdicts(books)
         self.workers = Workers(books)
         self.cursors = Cursors(books)
+        self.sessions = Sessions(books)
+        self.invitations = Invitations(books)
+        self.shares = Shares(books)
+        self.news = Newsroom(books)
         self._reserving = Reserving(books)
         self._admitting = Admitting(books)
 
@@ -75,13 +85,14 @@ class Ledger:
 
         Raises FilmProblem where its budget is in another currency than the one that providers charge in.
         """
-        if production.budget and production.currency != "USD":
-            raise FilmProblem(
-                f"the budget is in {production.currency}, and providers charge USD",
-                "write the budget in USD: `currency: USD`",
-                field_name="currency",
-            )
+        _check_currency(production)
         return cls(place, production.name, production.approvers, production.budget, clock)
+
+    def reread(self, production: Production) -> None:
+        """Go on on the word of production.yaml as it is now: who may sign, and how much may be spent."""
+        _check_currency(production)
+        self.books.check_name(production.name)
+        self.books.heed(production.approvers, production.budget)
 
     @property
     def id(self) -> str:
@@ -165,3 +176,12 @@ class Ledger:
     def after_crash(self, shots: Collection[str] | None = None, now: datetime.datetime | None = None) -> AfterCrash:
         """Take up what a dead run left. Only who holds the claims of these shots may ask."""
         return self.jobs.after_crash(shots, now)
+
+
+def _check_currency(production: Production) -> None:
+    if production.budget and production.currency != "USD":
+        raise FilmProblem(
+            f"the budget is in {production.currency}, and providers charge USD",
+            "write the budget in USD: `currency: USD`",
+            field_name="currency",
+        )

@@ -64,6 +64,11 @@ class Notes:
         with self._books.reading() as connection:
             return [_note(row) for row in connection.execute(query.order_by(NOTES.c.number))]
 
+    def all(self) -> list[Note]:
+        """Every note on the film."""
+        with self._books.reading() as connection:
+            return [_note(row) for row in connection.execute(select(NOTES).order_by(NOTES.c.number))]
+
     def thread(self, number: int) -> list[Note]:
         """The conversation that a note belongs to, from its first note on."""
         with self._books.reading() as connection:

@@ -27,7 +27,7 @@ from film_pipeline.stores.database import Schema
 _RESTORE = "restore it from a backup: what was signed and spent stands nowhere else"
 LEDGER_STORE = Schema(
     called="the ledger",
-    head="0001",
+    head="0002",
     migrations=Path(__file__).parent / "migrations",
     version_table="ledger_version",
     writers=0x6C656467,
@@ -59,6 +59,46 @@ PEOPLE = Table(
     Column("active", Boolean, nullable=False),
     Column("added_at", String(40), nullable=False),
 )
+
+SESSIONS = Table(
+    "sessions",
+    METADATA,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("person", String(128), nullable=False),
+    Column("begun_at", String(40), nullable=False),
+    Column("seen_at", String(40), nullable=False),
+    Column("expires_at", String(40), nullable=False),
+    Index("sessions_by_person", "person"),
+)
+"""Who is in, by the hash of what their browser holds. Ended ones are removed."""
+
+INVITATIONS = Table(
+    "invitations",
+    METADATA,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("person", String(128), nullable=False),
+    Column("made_by", String(128), nullable=False),
+    Column("made_at", String(40), nullable=False),
+    Column("expires_at", String(40), nullable=False),
+    Column("accepted_at", String(40)),
+)
+"""Links that let somebody choose a password, once. person: empty for the first owner, who also chooses a name."""
+
+SHARES = Table(
+    "shares",
+    METADATA,
+    Column("number", NUMBER, primary_key=True, autoincrement=True),
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("title", String(255), nullable=False),
+    Column("clips", Text, nullable=False),
+    Column("made_by", String(128), nullable=False),
+    Column("made_at", String(40), nullable=False),
+    Column("expires_at", String(40), nullable=False),
+    Column("revoked_by", String(128), nullable=False),
+    Column("revoked_at", String(40)),
+    sqlite_autoincrement=True,
+)
+"""Links under which somebody without an account sees some pictures."""
 
 APPROVALS = Table(
     "approvals",
@@ -107,6 +147,7 @@ TAKES = Table(
     Column("via", String(16), nullable=False),
     Column("asked_as", String(128), unique=True),
     Column("opened_at", String(40), nullable=False),
+    Index("takes_by_opening", "opened_at"),
 )
 
 TAKE_APPROVALS = Table(

@@ -1,7 +1,7 @@
 """Where the money is: what is reserved, settled and uncertain, by day, shot, engine and approval, and line by line."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from film_pipeline.core.jobs import ENDED, LIVE, UNDONE, JobState
 from film_pipeline.core.money import dollars, micros_of, usd
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.stores.ledger.approvals import Approvals, takes_of
-from film_pipeline.stores.ledger.books import Books, stamp
+from film_pipeline.stores.ledger.books import Balances, Books, stamp
 from film_pipeline.stores.ledger.entries import Entry, post
 from film_pipeline.stores.ledger.schema import APPROVALS, JOBS, SPEND
 
@@ -100,8 +100,7 @@ class Spend:
 
         Where nobody signed, or no shot or engine is known, the key is empty.
         """
-        settled_on = SPEND.c.at.startswith(day) if day else true()
-        reserved_on = JOBS.c.reserved_at.startswith(day) if day else true()
+        settled_on, reserved_on = _on(SPEND.c.at, day), _on(JOBS.c.reserved_at, day)
         with self._books.reading() as connection:
             settled = _sums(connection, SPEND, _key(SPEND, what), SPEND.c.settled_micros, settled_on)
             live = and_(JOBS.c.state.in_(_LIVE), reserved_on)
@@ -132,7 +131,7 @@ class Spend:
             select(SPEND, APPROVALS.c.signer, *job)
             .outerjoin(JOBS, JOBS.c.job == SPEND.c.job)
             .outerjoin(APPROVALS, APPROVALS.c.id == SPEND.c.approval)
-            .where(SPEND.c.at.startswith(day) if day else true())
+            .where(_on(SPEND.c.at, day))
             .order_by(SPEND.c.number)
         )
         with self._books.reading() as connection:
@@ -165,9 +164,7 @@ class Spend:
         with self._books.reading() as connection:
             balances = self._books.balances(connection)
             caps = connection.execute(select(APPROVALS.c.id, APPROVALS.c.cap_micros)).all()
-        over = {row.id: balances.of(row.id).used - row.cap_micros for row in caps}
-        over[""] = balances.total.used - self._books.budget
-        return {key: dollars(micros) for key, micros in over.items() if micros > 0}
+        return overrun({row.id: row.cap_micros for row in caps}, balances, self._books.budget)
 
     def audit(self) -> list[str]:
         """What does not add up: nothing, unless somebody wrote into the database by hand."""
@@ -201,6 +198,21 @@ class Spend:
     def _enter(self, entry: Entry, now: datetime.datetime | None) -> None:
         with self._books.writing() as connection:
             post(connection, [entry], stamp(self._books.time(now)))
+
+
+def overrun(caps: Mapping[str, int], balances: Balances, budget: int) -> dict[str, Decimal]:
+    """See `Spend.overruns`. caps: of each approval, in millionths of a dollar."""
+    over = {approval: balances.of(approval).used - cap for approval, cap in caps.items()}
+    over[""] = balances.total.used - budget
+    return {key: dollars(micros) for key, micros in over.items() if micros > 0}
+
+
+def _on(moment: ColumnElement[str], day: str) -> ColumnElement[bool]:
+    """Moments of one UTC day, or all. As a range, because no index is asked for the beginning of a text."""
+    if not day:
+        return true()
+    after = datetime.date.fromisoformat(day) + datetime.timedelta(days=1)
+    return and_(moment >= day, moment < after.isoformat())
 
 
 def _key(table: Table, what: By) -> ColumnElement[str]:

@@ -61,6 +61,12 @@ class Workers:
         with self._books.reading() as connection:
             return [_worker(row) for row in connection.execute(query)]
 
+    def given_back(self, most: int) -> list[Worker]:
+        """Those that have ended, the last first."""
+        query = select(WORKERS).where(WORKERS.c.ended_at.is_not(None)).order_by(WORKERS.c.ended_at.desc()).limit(most)
+        with self._books.reading() as connection:
+            return [_worker(row) for row in connection.execute(query)]
+
     def silent(self, since: datetime.timedelta, now: datetime.datetime | None = None) -> list[Worker]:
         """Those at work that were not heard of for so long."""
         limit = stamp(self._books.time(now) - since)

@@ -3,6 +3,7 @@
 import htmx from "htmx.org";
 import { act, handle, handled, listen } from "./keys.js";
 import { watchFind } from "./find.js";
+import { send, watchForms } from "./forms.js";
 
 htmx.config.allowEval = false;
 htmx.config.includeIndicatorStyles = false;
@@ -16,6 +17,7 @@ function theme() {
   const next = page.dataset.theme === "light" ? "dark" : "light";
   page.dataset.theme = next;
   localStorage.setItem("theme", next);
+  document.body.dispatchEvent(new CustomEvent("theme"));
 }
 
 const help = () => document.getElementById("help");
@@ -36,7 +38,12 @@ function walk(step) {
 
 handle({
   help: () => (help().open ? help().close() : help().showModal()),
-  close: () => document.querySelectorAll("dialog[open]").forEach((open) => open.close()),
+  close: () => {
+    document.querySelectorAll("dialog[open]").forEach((open) => open.close());
+    // Out of a field, so that the keys work again.
+    if (document.activeElement?.matches("input, textarea, select")) document.activeElement.blur();
+    document.body.dispatchEvent(new CustomEvent("close"));
+  },
   search: () => document.querySelector("[data-search]")?.focus(),
   theme,
   "go-scenes": go("/scenes"),
@@ -44,6 +51,8 @@ handle({
   "go-dailies": go("/dailies"),
   "go-pictures": go("/pictures/storyboard"),
   "go-find": go("/find"),
+  "go-spend": go("/spend"),
+  "go-workers": go("/workers"),
 });
 if (document.querySelector("[data-list]")) {
   handle({
@@ -57,14 +66,22 @@ if (document.querySelector("[data-list]")) {
 function hear() {
   if (!document.body.dataset.events) return;
   let source = null;
+  // A page hears on from what it shows; what came while nobody listened is told when somebody does.
+  let heard = document.body.dataset.events;
   const open = () => {
     if (document.hidden || source) return;
-    source = new EventSource("/events");
+    source = new EventSource(`/events?since=${heard}`);
     for (const name of ["changed", "landed"]) {
       source.addEventListener(name, (event) => {
+        heard = event.lastEventId;
         document.body.dispatchEvent(new CustomEvent(name, { detail: event.data }));
       });
     }
+    source.addEventListener("told", (event) => {
+      heard = event.lastEventId;
+      document.body.dispatchEvent(new CustomEvent("told"));
+      for (const topic of JSON.parse(event.data)) document.body.dispatchEvent(new CustomEvent(`told-${topic === "*" ? "all" : topic}`));
+    });
   };
   const close = () => {
     source?.close();
@@ -86,6 +103,7 @@ document.addEventListener("error", (event) => {
 
 listen(JSON.parse(document.getElementById("keys").textContent));
 watchFind();
+watchForms();
 hear();
 
-export { act, handle, handled };
+export { act, handle, handled, send };

@@ -62,7 +62,7 @@ export function handBack(element, address) {
 }
 
 async function ask(address, asked) {
-  // Where people have accounts, a write carries the token of its page.
+  // A write carries the token of its session.
   const token = document.querySelector("meta[name=csrf]")?.content ?? "";
   const answer = await fetch(address, {
     method: "POST",

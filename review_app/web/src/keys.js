@@ -12,11 +12,10 @@ export function handled() {
   return [...doing.keys()];
 }
 
-/** Do what an action says. Returns whether anybody does it here. */
+/** Do what an action says. Returns whether anybody does it here: work that answers false has nothing to do now. */
 export function act(action) {
   const work = doing.get(action);
-  if (work) work();
-  return Boolean(work);
+  return Boolean(work) && work() !== false;
 }
 
 const TYPING = "input:not([type=radio]):not([type=checkbox]):not([type=file]), textarea, select, [contenteditable]";

@@ -22,8 +22,11 @@ export class Player {
     this.pictures = new Pictures();
     this.pictures.came = () => this.stopped && this.draw();
     this.strips = new Map(told.strips.map((strip) => [strip.key, strip]));
-    this.a = told.strips[0]?.key ?? "";
-    this.b = this.other();
+    this.asked = new URLSearchParams(location.search);
+    this.wanted = "";
+    this.a = told.strips.find((strip) => !strip.coming)?.key ?? told.strips[0]?.key ?? "";
+    this.want(this.asked.get("a") ?? "");
+    this.b = this.strips.has(this.asked.get("b")) ? this.asked.get("b") : this.other();
     this.alone = new Reel([this.clip(told.shot)]);
     this.reel = this.alone;
     this.place = 0;
@@ -44,9 +47,11 @@ export class Player {
     this.choices();
     this.hands();
     this.screen();
-    const wanted = Number(new URLSearchParams(location.search).get("frame"));
+    const wanted = Number(this.asked.get("frame"));
     if (told.reel) this.around(told.reel);
+    this.fill(this.a);
     this.show(this.reel.nearest(told.shot.name, wanted || told.shot.first));
+    if (this.asked.get("wipe")) this.toggleWipe();
   }
 
   get stopped() {
@@ -76,15 +81,35 @@ export class Player {
     if (clip.shot === this.told.shot.name) return this.strips.get(key);
     return clip.strip;
   }
+  /** Show a version, now or as soon as there is one of that name. */
+  want(key) {
+    this.wanted = key && !this.strips.has(key) ? key : "";
+    if (this.strips.has(key)) this.a = key;
+  }
+  /** What can be played now: newer than what was known, which stays where it is whole. */
+  heard(strips) {
+    const known = this.strips;
+    this.strips = new Map(strips.map((strip) => {
+      const old = known.get(strip.key);
+      return [strip.key, old && old.coming === strip.coming && !strip.frames.length ? { ...old, label: strip.label, current: strip.current } : strip];
+    }));
+    if (!this.strips.has(this.a)) this.a = strips[0]?.key ?? "";
+    if (!this.strips.has(this.b)) this.b = this.other();
+    if (this.wanted) this.want(this.wanted);
+    this.choices();
+    this.fill(this.a);
+    if (this.stopped) this.show(this.place);
+  }
   async fill(key) {
     const strip = this.strips.get(key);
-    if (!strip || strip.frames.length) return;
+    if (!strip || strip.frames.length || strip.coming) return;
     const answer = await fetch(`/shots/${encodeURIComponent(this.told.shot.name)}/strips/${strip.stage}/${strip.version}`);
     if (answer.ok) Object.assign(strip, await answer.json());
     this.show(this.place);
   }
   choose(side, key) {
     if (!this.strips.has(key)) return;
+    if (side === "a") this.wanted = "";
     this.halt();
     this[side] = key;
     this.choices();
@@ -100,7 +125,7 @@ export class Player {
     const { clip, frame } = this.reel.at(place);
     const strip = this.stripOf(key, clip);
     const sha256 = strip ? shownAt(strip, frame) : "";
-    return sha256 ? `/pictures/${sha256}.${width}.jpg` : "";
+    return sha256 ? `${this.told.pictures ?? "/pictures"}/${sha256}.${width}.jpg` : "";
   }
   width = () => 960;
 
@@ -327,13 +352,14 @@ export class Player {
     put("time", timecode(this.place, this.rate));
     put("a", label(this.swapped || this.blink === 2 ? this.b : this.a));
     put("b", this.wipe !== null ? label(this.swapped ? this.a : this.b) : "");
-    put("range", this.reel === this.alone ? `${clip.first}–${clip.last}` : `the cut around ${this.told.shot.name}`);
+    put("range", this.reel === this.alone ? `${clip.first}–${clip.last}` : this.told.shot.name && `the cut around ${this.told.shot.name}`);
     put("late", this.late ? `${this.late} late` : "");
     this.canvas.setAttribute("aria-label", `${clip.shot}, frame ${frame}, ${label(this.a)}`);
     for (const [name, on] of [["wipe", this.wipe !== null], ["blink", this.blink > 0], ["pose", this.posed], ["onion", this.onion], ["around", this.reel !== this.alone], ["play", !this.stopped]]) {
       this.element.querySelector(`[data-act=${name}]`)?.setAttribute("aria-pressed", on);
     }
     this.timeline?.draw();
+    this.looked?.();
   }
   say(text) {
     const field = this.element.querySelector("[data-say=told]");
@@ -420,10 +446,11 @@ export class Player {
       "previous-shot": () => open(this.told.before),
       previz: () => open(this.told.previz),
     });
-    for (const field of this.element.ownerDocument.querySelectorAll("[data-side]")) {
-      field.addEventListener("change", () => this.choose(field.dataset.side, field.value));
-    }
+    this.element.ownerDocument.addEventListener("change", ({ target }) => {
+      if (target.dataset?.side) this.choose(target.dataset.side, target.value);
+    });
     this.canvas.addEventListener("pointerdown", (event) => this.dragWipe(event));
+    document.body.addEventListener("theme", () => this.screen());
   }
   swap() {
     this.swapped = !this.swapped;
@@ -439,7 +466,7 @@ export class Player {
     const { clip, frame } = this.now;
     const strip = this.stripOf(this.a, clip);
     const sha256 = strip ? shownAt(strip, frame) : "";
-    return sha256 ? `/recipes/${sha256}` : "";
+    return sha256 && !this.told.pictures ? `/recipes/${sha256}` : "";
   }
   dragWipe(event) {
     if (this.wipe === null) return;

@@ -17,7 +17,7 @@ class Wall {
     for (const block of this.blocks) if (!this.filled.has(block)) block.style.height = `${block.dataset.height}px`;
     this.near = new IntersectionObserver((entries) => this.see(entries), { rootMargin: NEAR });
     for (const block of this.blocks) this.near.observe(block);
-    document.body.addEventListener("changed", () => this.refresh());
+    for (const name of ["changed", "told"]) document.body.addEventListener(name, this.refresh);
   }
 
   see(entries) {
@@ -58,9 +58,19 @@ class Wall {
     }
   }
 
-  refresh() {
+  refresh = () => {
+    if (!this.element.isConnected) {
+      this.near.disconnect();
+      for (const name of ["changed", "told"]) document.body.removeEventListener(name, this.refresh);
+      return;
+    }
     for (const block of this.blocks) if (block.dataset.near) this.fill(block, true);
-  }
+  };
 }
 
-for (const element of document.querySelectorAll("[data-wall]")) element.wall = new Wall(element);
+function stand() {
+  for (const element of document.querySelectorAll("[data-wall]")) element.wall ??= new Wall(element);
+}
+stand();
+// A list that is filtered comes anew as a whole.
+document.body.addEventListener("htmx:afterSettle", stand);
