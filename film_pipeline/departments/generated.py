@@ -58,7 +58,7 @@ def generate(film: Film, due: Mapping[str, Upstream], desk: Department, progress
             missing = _missing(film, works)
             wanted += [Wanted(works[frame], take.backends) for frame in missing]
     floor = _Floor(film, scenes, due, desk, progress, wanted)
-    report = floor.supervisor().run(wanted)
+    report = floor.supervisor().run(wanted, shots=list(scenes))
     film.ungenerated = report.problems
     for shot, scene in scenes.items():
         _turn_over_other_takes(film, scene, due[shot], desk, progress)

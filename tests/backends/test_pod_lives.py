@@ -201,7 +201,7 @@ def test_a_sweep_ends_what_the_ledger_does_not_know_and_nobody_elses_pods(tmp_pa
                 f"film_the-bridge_{a_job()}",
             )
         ]
-        ended = await rig.backend.sweep([known_by_job, needed[1]])
+        ended = await rig.sweep(known_by_job, needed[1])
         assert {report.worker for report in ended} == {lost, renamed}
         assert {report.ticket for report in ended} >= {unknown}
         assert set(rig.runpod.pods) == {*needed, *others}
@@ -215,15 +215,15 @@ def test_a_sweep_that_could_not_end_a_pod_says_so(tmp_path: Path) -> None:
         pod = rig.runpod.add(pod_name("the-bridge", "pods", a_job()))
         rig.runpod.faults["/action"] = [500]
         with pytest.raises(FilmProblem, match=f"pod {pod} still costs money"):
-            await rig.backend.sweep([])
+            await rig.sweep()
         rig.runpod.faults["/action"] = ["drop"]
         with pytest.raises(FilmProblem, match="may still cost money"):
-            await rig.backend.sweep([])
+            await rig.sweep()
         rig.runpod.faults["GET /v2/pods"] = [500]
         with pytest.raises(FilmProblem, match="does not answer"):
-            await rig.backend.sweep([])
+            await rig.sweep()
         rig.runpod.faults["/action"] = [409]
-        await rig.backend.sweep([])
+        await rig.sweep()
         assert rig.runpod.pods == {}
 
     on_a_rig(tmp_path, test)

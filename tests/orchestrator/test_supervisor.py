@@ -169,7 +169,7 @@ def test_a_backend_that_is_away_is_said_and_does_not_hold_the_run_for_ever(tmp_p
     floor = Floor(tmp_path / "film", {"local": LOCAL}, {"COMFYUI_URL": "http://127.0.0.1:9"})
     floor.sign()
     take = floor.open_take()
-    report = floor.run(floor.wanted(take, [1001]), patience_s=0.3)
+    report = floor.run(floor.wanted(take, [1001]), away_s=0.3)
     [why] = report.problems.values()
     assert "127.0.0.1:9" in why
 
