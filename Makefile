@@ -3,17 +3,23 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 SAMPLE := productions/the-unwritten-page
 
-.PHONY: setup demo studio test lint bench faults docs clean
+.PHONY: setup demo studio test review-campaign lint bench faults docs clean
 
 # Both at once: one waits for the network while the other unpacks.
 setup:
 	@$(MAKE) --no-print-directory -j2 .venv/.ready .venv-blender/.ready
+	@$(MAKE) --no-print-directory review_app/static/.made-from
 
 .venv/.ready: requirements.lock pyproject.toml
 	@echo "== making .venv (the film's own Python)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# The package's own build has made it; this makes it again when its sources have changed since.
+review_app/static/.made-from: .venv/.ready $(shell find review_app/web -name node_modules -prune -o -type f -print)
+	@$(BIN)/python review_app/web/bundle.py >/dev/null
 	@touch $@
 
 .venv-blender/.ready: requirements-blender.lock
@@ -30,7 +36,13 @@ studio: setup
 	$(BIN)/film studio --production $(SAMPLE)
 
 test: setup lint
+	@sh deploy/browser.sh
 	$(BIN)/python -m pytest
+
+# Frame accuracy of playback: 500 random seeks at every rate, in real Chromium.
+review-campaign: setup
+	@sh deploy/browser.sh
+	SEEKS_A_RATE=500 $(BIN)/python -m pytest tests/review/test_frame_accuracy.py
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.record import Turnover
+from film_pipeline.core.slate import spans
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.department import WHOLE_FILM
 from film_pipeline.departments.film import Film
@@ -175,17 +176,6 @@ def _key(name: str) -> "dg.AssetKey":
     import dagster as dg
 
     return dg.AssetKey(name)
-
-
-def spans(wanted: Sequence[bool]) -> list[tuple[int, int]]:
-    """The first and last place of every unbroken run of what is wanted."""
-    found: list[tuple[int, int]] = []
-    for place, want in enumerate(wanted):
-        if want and found and found[-1][1] == place - 1:
-            found[-1] = (found[-1][0], place)
-        elif want:
-            found.append((place, place))
-    return found
 
 
 def dagster_home(film: Film) -> Path:

@@ -25,6 +25,7 @@ def open_studio(root: Path, port: int, review_port: int) -> int:
         "DAGSTER_HOME": str(home),
         "FILM_PRODUCTION": str(root),
         "FILM_REVIEW_URL": f"http://127.0.0.1:{review_port}",
+        "FILM_DAGSTER_URL": f"http://127.0.0.1:{port}",
     }
     commands = [
         [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port), "-m", "film_pipeline.definitions"],

@@ -1,8 +1,10 @@
 """A small production that a real Blender shoots within seconds."""
 
+import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from film_pipeline.starting import new_production
@@ -48,6 +50,7 @@ class SmallFilm:
     """A production on disk, and the `film` command in it."""
 
     root: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def film(self, *words: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -56,6 +59,7 @@ class SmallFilm:
             capture_output=True,
             text=True,
             timeout=timeout_s,
+            env={**os.environ, **self.environment},
             check=False,
         )
 

@@ -120,6 +120,8 @@ def test_metadata_shows_pictures(made_film: SmallFilm, instance: dg.DagsterInsta
     assert shown.value is not None
     assert "/thumbnails/" in shown.value
     assert "SC010_SH010_color_v001.1001.png" in shown.value
+    review = made(instance, "color")[FIRST].metadata["review"]
+    assert str(review.value).endswith(f"/shots/{FIRST}")
 
 
 def sensed(film: SmallFilm, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult | dg.SkipReason:

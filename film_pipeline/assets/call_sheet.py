@@ -95,6 +95,7 @@ def metadata_of(turnover: Turnover, made: bool, review_url: str) -> Mapping[str,
         "made_now": made,
         "recipe": turnover.recipe_sha256,
         "files": len(turnover.items),
+        **({"review": dg.MetadataValue.url(f"{review_url}/shots/{turnover.shot}")} if turnover.shot else {}),
         "megabytes": round(sum(item.bytes for item in turnover.items) / 1e6, 2),
         **({"pictures": dg.MetadataValue.md(_strip(shown, review_url))} if shown else {}),
     }

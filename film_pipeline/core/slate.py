@@ -1,6 +1,7 @@
 """Names on the slate: scene, shot, stage, take and frame."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from film_pipeline.core.stages import Stage
@@ -54,3 +55,14 @@ class Slate:
         named = self.stage.value if role == self.stage.value else f"{self.stage.value}_{role}"
         stem = f"{self.shot}_{named}_{self.version_label}"
         return f"{stem}.{extension}" if frame is None else f"{stem}.{frame:04d}.{extension}"
+
+
+def spans(wanted: Sequence[bool]) -> list[tuple[int, int]]:
+    """The first and last place of every unbroken run of what is wanted."""
+    found: list[tuple[int, int]] = []
+    for place, want in enumerate(wanted):
+        if want and found and found[-1][1] == place - 1:
+            found[-1] = (found[-1][0], place)
+        elif want:
+            found.append((place, place))
+    return found

@@ -1,4 +1,4 @@
-"""Encoding masters with PyAV: H.264 for review, ProRes 422 HQ to keep."""
+"""Encoding with PyAV: H.264 for review, H.264 of key frames alone for proxies, ProRes 422 HQ to keep."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -39,6 +39,15 @@ _H264 = _Codec(
     {"preset": "fast", "crf": "17", "tune": "film", "x264-params": "mbtree=0", "threads": "2"},
     {"movflags": "+faststart"},
 )
+# Every frame by itself, so that any of them is sought without decoding others; and without B-frames there is nothing to
+# put in order, so that the time of a frame in the file is the time at which it is shown.
+_PROXY = _Codec(
+    "libx264",
+    "yuv420p",
+    "aac",
+    {"preset": "fast", "crf": "19", "tune": "film", "g": "1", "bf": "0", "x264-params": "mbtree=0", "threads": "2"},
+    {"movflags": "+faststart"},
+)
 _PRORES = _Codec("prores_ks", "yuv422p10le", "pcm_s24le", {"profile": "3", "vendor": "apl0", "threads": "2"}, {})
 _BT709, _LIMITED, _BITEXACT = 1, 1, 1 << 23
 # Rounded, not cut off, and the same on every processor.
@@ -56,6 +65,13 @@ def encode_review(
     Returns the number of frames written. Raises FilmProblem, and then leaves no file.
     """
     return _encode(frames, rate, sound, path, timecode, _H264)
+
+
+def encode_proxy(
+    frames: Iterable[Picture], rate: Rate, sound: Stereo | None, path: Path, timecode: str = FIRST_TIMECODE
+) -> int:
+    """H.264 in MP4 of key frames alone, for editing rooms and the review app; otherwise as `encode_review`."""
+    return _encode(frames, rate, sound, path, timecode, _PROXY)
 
 
 def encode_prores(

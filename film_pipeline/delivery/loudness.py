@@ -4,10 +4,8 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import pyloudnorm
 from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d, uniform_filter1d
-from scipy.signal import resample_poly
 
 Stereo = NDArray[np.float32]
 CEILING_DBTP = -1.0
@@ -34,6 +32,9 @@ def measure_loudness(samples: Stereo, sample_rate: int) -> Loudness:
     peak = _decibels(float(_true_peaks(samples).max())) if len(samples) else float("-inf")
     if len(samples) < SHORTEST_S * sample_rate or not np.isfinite(peak):
         return Loudness(float("-inf"), peak)
+    # Loaded where it is needed: scipy.signal takes a third of the start of every command.
+    import pyloudnorm
+
     with warnings.catch_warnings():
         # pyloudnorm takes the mean of no block where every block is below the gate.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -69,6 +70,8 @@ def _limited(samples: Stereo, sample_rate: int) -> Stereo:
 
 def _true_peaks(samples: Stereo) -> NDArray[np.float64]:
     """The loudest that the wave gets about each sample, between the samples too, on either side."""
+    from scipy.signal import resample_poly
+
     sides = [np.abs(resample_poly(side, _OVERSAMPLED, 1)).reshape(-1, _OVERSAMPLED).max(axis=1) for side in samples.T]
     return np.maximum.reduce(sides)
 

@@ -15,7 +15,7 @@ CODES: dict[str, int] = {
     "render": 1,
     "vfx": 2,
     "color": 1,
-    "edit": 2,
+    "edit": 3,
     "cut": 2,
     "deliver": 1,
     "master": 2,

@@ -87,6 +87,7 @@ def _make(job: Job) -> dict[str, Any]:
             )
             done += 1
             job.done(done, len(comps))
+    job.ready_to_look_at("color")
     return {"frames": len(comps), "found": len(there), "exact": film.production.quality.exact_color}
 
 

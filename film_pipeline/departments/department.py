@@ -6,6 +6,7 @@ import datetime
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,9 @@ from film_pipeline.core.stages import Stage
 from film_pipeline.departments.codes import CODES
 from film_pipeline.departments.film import Film, FilmShot
 from film_pipeline.stores.filing import file_frames
+from film_pipeline.stores.thumbnails import READY_WIDTHS
 
+_LOOKED_AT_ONCE = 2
 WHOLE_FILM = ""
 """The shot of what belongs to the whole film: the cut, the animatic, the master."""
 
@@ -164,6 +167,18 @@ class Job:
     def keep(self, *new_files: NewFile) -> None:
         """Bring finished files home: hashed, stored, linked to their place, recorded and indexed."""
         self._file([(new.path, self._record(new), self._place_of(new)) for new in new_files])
+
+    def ready_to_look_at(self, role: str, turnover: Turnover | None = None) -> None:
+        """Have the small pictures of a role ready, so that nobody who looks at them waits. turnover: this job's unless
+        given. Raises FilmProblem where one of them is no picture.
+        """
+        items = turnover.items if turnover is not None else self.items
+        with ThreadPoolExecutor(_LOOKED_AT_ONCE) as pool:
+            for _ in pool.map(self._make_small, [item.sha256 for item in items if item.role == role]):
+                pass
+
+    def _make_small(self, sha256: str) -> None:
+        self.film.media.make_thumbnails(sha256, READY_WIDTHS)
 
     def _file(self, batch: Sequence[tuple[Path, Record, str]]) -> None:
         if not batch:

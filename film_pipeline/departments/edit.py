@@ -12,7 +12,7 @@ from film_pipeline.core.cut import Clip, Cut, EditEvent, assemble, recut
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Item, Turnover
 from film_pipeline.core.stages import Stage
-from film_pipeline.delivery.encode import encode_review, write_wav
+from film_pipeline.delivery.encode import encode_proxy, write_wav
 from film_pipeline.departments.department import (
     Department,
     Job,
@@ -102,40 +102,53 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
 
 
 def _make(job: Job) -> dict[str, Any]:
-    """The shot's own film, as long as the shot, with its burn-in: what an editing room loads."""
-    film, color = job.film, job.input("color")
+    """The shot's own film, as long as the shot: with its burn-in for an editing room, and clean for the review app."""
+    color = job.input("color")
     frames = job.film_shot.shot.frames
-    reel = Reel(film, proxy_size(film.production))
+    written = _keep_film(job, "proxy", _burnt_in(job))
+    _keep_film(job, "playback", _clean(job))
+    job.ready_to_look_at("color", color)
+    job.done(2 * len(frames), 2 * len(frames))
+    # What the clean film shows, so that whoever plays it knows of which finished version it is.
+    return {"frames": written, "take": job.input("render").version, "of_color": color.recipe_sha256}
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
-        for frame in frames:
-            seen = finished_frame(color, frame)
-            yield burn(
-                reel.show(seen),
-                job.shot,
-                frame,
-                film.production.rate.timecode(frame),
-                stage=f"take {job.input('render').version}",
-            )
-            job.done(frame - frames.first_frame + 1, len(frames))
 
-    proxy = job.bench / "proxy.mp4"
-    # Its timecode counts the shot's own frames, as the EDL and the timeline do.
-    rate = film.production.rate
-    written = encode_review(pictures(), rate, None, proxy, timecode=rate.timecode(frames.first_frame))
+def _keep_film(job: Job, role: str, pictures: Iterator[NDArray[np.uint8]]) -> int:
+    """Encode one film of the shot and bring it home. Its timecode counts the shot's own frames, as the EDL does."""
+    rate, frames = job.film.production.rate, job.film_shot.shot.frames
+    path = job.bench / f"{role}.mp4"
+    written = encode_proxy(pictures, rate, None, path, timecode=rate.timecode(frames.first_frame))
     job.keep(
         NewFile(
-            proxy,
-            role="proxy",
+            path,
+            role=role,
             kind="proxy",
             engine="editorial",
             software=software(),
-            recipe=job.recipe,
-            references=tuple(reference("frame", item) for item in color.of("color")),
+            recipe=recipe_for("edit.film", role=role, of=job.recipe.sha256),
+            references=tuple(reference("frame", item) for item in job.input("color").of("color")),
             take=job.input("render").version,
         )
     )
-    return {"frames": written, "take": job.input("render").version}
+    return written
+
+
+def _clean(job: Job) -> Iterator[NDArray[np.uint8]]:
+    frames = job.film_shot.shot.frames
+    reel = Reel(job.film, proxy_size(job.film.production))
+    for frame in frames:
+        yield reel.show(finished_frame(job.input("color"), frame))
+        job.done(len(frames) + frame - frames.first_frame + 1, 2 * len(frames))
+
+
+def _burnt_in(job: Job) -> Iterator[NDArray[np.uint8]]:
+    film, frames = job.film, job.film_shot.shot.frames
+    reel = Reel(film, proxy_size(film.production))
+    for frame in frames:
+        picture = reel.show(finished_frame(job.input("color"), frame))
+        timecode = film.production.rate.timecode(frame)
+        yield burn(picture, job.shot, frame, timecode, stage=f"take {job.input('render').version}")
+        job.done(frame - frames.first_frame + 1, 2 * len(frames))
 
 
 def _cut_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:

@@ -1,5 +1,6 @@
 """An opened production: the author's files, the stores and the engines, for every department to work with."""
 
+import copy
 import getpass
 import os
 from collections.abc import Iterator
@@ -9,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from film_pipeline.backends.registry import backends_of
 from film_pipeline.core.files import inside, line_of, load_yaml, read_yaml
 from film_pipeline.core.generating import GeneratingBackend
 from film_pipeline.core.generation import FrameBackend
@@ -34,6 +34,8 @@ from film_pipeline.stores.media import MediaStore
 
 PRODUCTION_FILE = "production.yaml"
 _IDENTITIES = "scene_identities"
+_READ_ONCE = ("author", "screenplay", "scene_files", "shots", "look_file", "_sets", "_cast")
+"""What an opened film keeps of its author's files."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,35 @@ class FilmShot:
 class Film:
     """A production that was found on disk and opened. Close it, so that its engines stop."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, only_reads: bool = False) -> None:
+        """only_reads: leave the stores as they are, for somebody who only looks."""
         self.root = root
+        self.only_reads = only_reads
         self.production = read_yaml(root / PRODUCTION_FILE, Production)
         self.made = root / ".film"
         self.made.mkdir(exist_ok=True)
         self.media = MediaStore(self.made)
         self.frames = FrameStore(self.made / "film.sqlite")
-        recover(self.media, self.frames)
+        if not only_reads:
+            recover(self.media, self.frames)
         self.problems: list[FilmProblem] = []
+        self._scenes_read: dict[tuple[Path, int, int], SceneFile] = {}
         self._open_engines = ExitStack()
         self._backends: dict[str, FrameBackend] = {}
         self.ungenerated: dict[Key, str] = {}
         """Why frames did not come home in the last fan-out, by shot, work, take and frame."""
+
+    def read_anew(self) -> Self:
+        """The same production with its author's files as they are now, over the same stores.
+
+        Scene files that did not change are not read again. Raises FilmProblem where the production can't be read.
+        """
+        again = copy.copy(self)
+        for name in _READ_ONCE:
+            again.__dict__.pop(name, None)
+        again.production = read_yaml(self.root / PRODUCTION_FILE, Production)
+        again.problems = []
+        return again
 
     @classmethod
     def find(cls, start: Path) -> Self:
@@ -126,7 +144,7 @@ class Film:
         previous = SceneIdentities.from_dict(known) if known else None
         screenplay = read_screenplay(self.script_file, previous)
         identities = SceneIdentities.of(screenplay, previous).as_dict()
-        if identities != known:
+        if identities != known and not self.only_reads:
             self.frames.set_value(_IDENTITIES, identities)
         return screenplay
 
@@ -139,7 +157,7 @@ class Film:
         found: dict[str, tuple[Path, SceneFile]] = {}
         for path in sorted((self.root / "shots").glob("*.yaml")):
             try:
-                scene = read_yaml(self._own(f"shots/{path.name}", path), SceneFile)
+                scene = self._read_scene_file(path)
             except FilmProblem as problem:
                 self.problems.append(problem)
                 continue
@@ -163,6 +181,20 @@ class Film:
                 )
             )
         return {scene_id: found[scene_id] for scene_id in order if scene_id in found}
+
+    def _read_scene_file(self, path: Path) -> SceneFile:
+        """A scene file by its time and size: a production of many scenes is read in a moment when one has changed."""
+        try:
+            status = path.stat()
+        except OSError:
+            return read_yaml(self._own(f"shots/{path.name}", path), SceneFile)
+        key = (path, status.st_mtime_ns, status.st_size)
+        if key not in self._scenes_read:
+            scene = read_yaml(self._own(f"shots/{path.name}", path), SceneFile)
+            for stale in [read for read in self._scenes_read if read[0] == path]:
+                del self._scenes_read[stale]
+            self._scenes_read[key] = scene
+        return self._scenes_read[key]
 
     @cached_property
     def shots(self) -> dict[str, FilmShot]:
@@ -304,6 +336,8 @@ class Film:
     @cached_property
     def generating(self) -> dict[str, GeneratingBackend]:
         """The generating backends by name, the preferred one first. Nothing is connected by asking."""
+        from film_pipeline.backends.registry import backends_of
+
         return backends_of(self.production, self.root, os.environ)
 
     @property

@@ -14,7 +14,15 @@ from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Reference, Signature, Turnover
 from film_pipeline.departments.department import Department, Job, NewFile, Progress, Upstream, recipe_for, workbench
 from film_pipeline.departments.film import Film
-from film_pipeline.departments.generation import Scene, recipe_of_work, valid_takes, wanted_frames, wanted_take
+from film_pipeline.departments.generation import (
+    Scene,
+    is_signed,
+    missing_frames,
+    recipe_of_work,
+    valid_takes,
+    wanted_frames,
+    wanted_take,
+)
 from film_pipeline.finishing.pictures import write_exr
 from film_pipeline.orchestrator.indexer import to_linear
 from film_pipeline.orchestrator.supervisor import Supervisor
@@ -29,13 +37,13 @@ def generated_recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     """The recipe of the take that the film shows. Raises GateLocked where nobody has signed for one."""
     scene = Scene.of(film, shot, upstream)
     covered = scene.covered()
-    return _take_recipe(scene, wanted_take(film, shot, covered))
+    return _take_recipe(scene, wanted_take(scene, covered))
 
 
 def generated_version(film: Film, shot: str, upstream: Upstream) -> int:
     """A version of the render stage is a take of the ledger's."""
     scene = Scene.of(film, shot, upstream)
-    return wanted_take(film, shot, scene.covered()).take
+    return wanted_take(scene, scene.covered()).take
 
 
 def _take_recipe(scene: Scene, take: Take) -> Recipe:
@@ -55,7 +63,7 @@ def generate(film: Film, due: Mapping[str, Upstream], desk: Department, progress
         covered = scene.covered()
         for take in _open_takes(film, scene):
             works = wanted_frames(scene, take, covered)
-            missing = _missing(film, works)
+            missing = missing_frames(film, works)
             wanted += [Wanted(works[frame], take.backends) for frame in missing]
     floor = _Floor(film, scenes, due, desk, progress, wanted)
     report = floor.supervisor().run(wanted, shots=list(scenes))
@@ -65,13 +73,9 @@ def generate(film: Film, due: Mapping[str, Upstream], desk: Department, progress
 
 
 def _open_takes(film: Film, scene: Scene) -> list[Take]:
-    """Every take that somebody asked for and nobody rejected."""
-    return [take for take in valid_takes(film, scene.shot, scene.covered()) if take.standing != "rejected"]
-
-
-def _missing(film: Film, works: Mapping[int, FrameWork]) -> list[int]:
-    made = film.frames.frames_made([recipe_of_work(work).sha256 for work in works.values()], "render")
-    return [frame for frame, work in works.items() if recipe_of_work(work).sha256 not in made]
+    """Every take that somebody asked for and nobody rejected, and that may still be worked on."""
+    takes = valid_takes(film, scene.shot, scene.covered())
+    return [take for take in takes if take.standing != "rejected" and is_signed(film, take)]
 
 
 class _Floor:
@@ -243,7 +247,7 @@ def _why(film: Film, works: Mapping[int, FrameWork], missing: Sequence[int]) -> 
 
 def _turn_over_other_takes(film: Film, scene: Scene, upstream: Upstream, desk: Department, progress: Progress) -> None:
     """Takes that are complete and not the one that the film shows: people look at them too."""
-    shown = wanted_take(film, scene.shot, scene.covered())
+    shown = wanted_take(scene, scene.covered())
     for take in _open_takes(film, scene):
         recipe = _take_recipe(scene, take)
         if take.take == shown.take or film.frames.turnover(desk.name, scene.shot, recipe.sha256) is not None:

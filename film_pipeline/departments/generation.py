@@ -1,5 +1,6 @@
 """Generating a shot: what a signature covers, which take is wanted, and what each of its frames is ordered as."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,26 +140,42 @@ def valid_takes(film: Film, shot: str, covered: Covered, work: Work = "take") ->
     ]
 
 
-def wanted_take(film: Film, shot: str, covered: Covered, work: Work = "take") -> Take:
+def wanted_take(scene: Scene, covered: Covered, work: Work = "take") -> Take:
     """The take that the film shows: the circled one, else the newest that was not rejected.
 
+    One that is not complete, and whose approval was taken back or has expired, is not shown: it can't be finished.
     Raises GateLocked where there is none, with what keeps the gate shut.
     """
+    film, shot = scene.film, scene.shot
     takes = valid_takes(film, shot, covered, work)
     circled = film.ledger.verdicts.circled(shot, work)
     for take in takes:
         if circled is not None and take.take == circled.take:
             return take
-    open_takes = [take for take in takes if take.standing != "rejected"]
-    if open_takes:
-        return open_takes[-1]
+    standing = [take for take in takes if take.standing != "rejected"]
+    for take in reversed(standing):
+        if is_signed(film, take) or not missing_frames(film, wanted_frames(scene, take, covered)):
+            return take
     verdict = film.ledger.verdict(shot, work, covered, list(film.generating))
-    why = f"every take was rejected: ask for another (film take {shot})" if takes else str(verdict)
-    if not takes and isinstance(verdict, Cleared):
-        why = f"the gate is open and no take was asked for yet (film take {shot})"
+    why = str(verdict)
+    if isinstance(verdict, Cleared):
+        why = f"every take was rejected: film take {shot}" if takes else f"no take was asked for yet: film take {shot}"
     raise GateLocked(why, f"film quote {shot}, then film approve {shot}", shot=shot)
+
+
+def is_signed(film: Film, take: Take) -> bool:
+    """Whether the approval that a take was opened under still opens the gate."""
+    signed = film.ledger.approvals.one(take.approval)
+    return signed is not None and signed.good
 
 
 def wanted_frames(scene: Scene, take: Take, covered: Covered) -> dict[int, FrameWork]:
     """Every frame of a take, as it is ordered."""
     return {frame: scene.work(take.take, frame, covered, take.direction, take.work) for frame in scene.frames}
+
+
+def missing_frames(film: Film, works: Mapping[int, FrameWork]) -> list[int]:
+    """The frames of a take that are not home."""
+    recipes = {frame: recipe_of_work(work).sha256 for frame, work in works.items()}
+    made = film.frames.frames_made(recipes.values(), "render")
+    return [frame for frame, recipe in recipes.items() if recipe not in made]

@@ -81,8 +81,9 @@ class Line:
     departments: Mapping[str, Department]
     changed: bool = False
     """Whether anything was turned over, so that the published lineage is behind."""
+    latest: dict[tuple[str, str], Turnover] | None = None
+    """The current turnovers; those of the whole film are read when they are first asked for."""
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
-    _latest: dict[tuple[str, str], Turnover] | None = None
 
     def shots_of(self, department: Department, shots: Iterable[str]) -> list[str]:
         return [WHOLE_FILM] if department.whole_film else list(shots)
@@ -131,9 +132,9 @@ class Line:
         return Upstream(turnovers)
 
     def _newest(self) -> dict[tuple[str, str], Turnover]:
-        if self._latest is None:
-            self._latest = self.film.frames.latest_all()
-        return self._latest
+        if self.latest is None:
+            self.latest = self.film.frames.latest_all()
+        return self.latest
 
     def _missing(self, turnover: Turnover) -> str:
         made = self.film.made

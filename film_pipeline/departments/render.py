@@ -111,6 +111,7 @@ def _make(job: Job) -> dict[str, Any]:
         raise FilmProblem(
             f"{len(recipes) - landed} frames did not come back from {backend.name}", "run it again", shot=job.shot
         )
+    job.ready_to_look_at("render")
     return {"take": job.version, "backend": backend.name, "frames": len(recipes), "found": len(there)}
 
 

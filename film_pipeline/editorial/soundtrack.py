@@ -19,7 +19,6 @@ from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
 from film_pipeline.core.timing import FrameRange
 from film_pipeline.core.units import FRAME_NUMBER, HERTZ, SECONDS
-from film_pipeline.editorial.synth import GENERATORS, room
 
 Stereo = NDArray[np.float32]
 Kind = Literal["file", "drone", "wind", "tick", "knock", "scratch", "steps", "creak", "celesta", "puff", "murmur"]
@@ -171,6 +170,8 @@ def mix(
         _play(wet, tune, stage, f"tunes.{number}")
     for line in dialogue:
         _speak(wet, line, sound, stage)
+    from film_pipeline.editorial.synth import room
+
     mixed = dry + room(wet, sample_rate, sound.room_seconds, sound.room_wet)
     return mixed.astype(np.float32)
 
@@ -210,6 +211,9 @@ def _speak(into: NDArray[np.float64], line: SpokenLine, sound: SoundFile, stage:
 
 def _made(kind: str, seconds: float, rate: int, pitch: float, seed: str) -> NDArray[np.float64]:
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    # Loaded where it is needed: scipy.signal takes a third of the start of every command.
+    from film_pipeline.editorial.synth import GENERATORS
+
     made = GENERATORS[kind](seconds, rate, rng, pitch)
     peak = float(np.abs(made).max()) if len(made) else 0.0
     made = made - made.mean() if len(made) else made

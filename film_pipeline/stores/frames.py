@@ -211,6 +211,40 @@ class FrameStore:
         turnovers = [Turnover.model_validate_json(text) for text in found]
         return {(turnover.stage, turnover.shot): turnover for turnover in turnovers}
 
+    def latest_of(self, shots: Sequence[str]) -> dict[tuple[str, str], Turnover]:
+        """The current turnover of every stage of these shots."""
+        current: dict[tuple[str, str], Turnover] = {}
+        newest = (TURNOVERS.c.stage, TURNOVERS.c.shot, TURNOVERS.c.handed_over, TURNOVERS.c.version)
+        with self.database.reading() as connection:
+            for chunk in _chunks(shots):
+                rows = connection.execute(
+                    select(TURNOVERS.c.turnover)
+                    .where(TURNOVERS.c.stage.in_(self._stages(connection)), TURNOVERS.c.shot.in_(chunk))
+                    .order_by(*newest)
+                ).scalars()
+                for text in rows:
+                    turnover = Turnover.model_validate_json(text)
+                    current[turnover.stage, turnover.shot] = turnover
+        return current
+
+    def handovers(self) -> dict[tuple[str, str], int]:
+        """How often each stage of each shot was handed over: what has changed since somebody last asked."""
+        query = select(TURNOVERS.c.stage, TURNOVERS.c.shot, func.max(TURNOVERS.c.handed_over)).group_by(
+            TURNOVERS.c.stage, TURNOVERS.c.shot
+        )
+        with self.database.reading() as connection:
+            return {(stage, shot): number for stage, shot, number in connection.execute(query)}
+
+    def _stages(self, connection: Connection) -> list[str]:
+        """The stages that were ever handed over, by hops over the index: it begins with the stage."""
+        found: list[str] = []
+        while True:
+            query = select(func.min(TURNOVERS.c.stage))
+            stage = connection.execute(query.where(TURNOVERS.c.stage > found[-1]) if found else query).scalar()
+            if stage is None:
+                return found
+            found.append(stage)
+
     def versions(self, stage: str, shot: str) -> list[Turnover]:
         """Every version of a stage's work on a shot, oldest first."""
         query = select(TURNOVERS.c.turnover).where(_of(stage, shot)).order_by(TURNOVERS.c.version)
@@ -334,6 +368,7 @@ def _frame_row(record: Record) -> dict[str, Any]:
         "bytes": record.media_bytes,
         "made_at": record.made_at,
         "record": record.model_dump_json(),
+        "engine": record.engine_summary[0] if record.engine_summary else "",
     }
 
 

@@ -16,7 +16,7 @@ from film_pipeline.stores.disk import (
     partial_of,
     write_atomically,
 )
-from film_pipeline.stores.thumbnails import make_thumbnail
+from film_pipeline.stores.thumbnails import make_thumbnails
 
 __all__ = ["Kept", "MediaStore", "disk_problem", "write_atomically"]
 
@@ -141,10 +141,19 @@ class MediaStore:
 
         Raises FilmProblem for a file that is no picture.
         """
-        thumbnail = self.cache / "thumbnails" / sha256[:2] / f"{sha256}.{width}.jpg"
-        if not thumbnail.is_file():
-            write_atomically(thumbnail, make_thumbnail(self.path_of(sha256), width))
-        return thumbnail
+        self.make_thumbnails(sha256, [width])
+        return self.thumbnail_path(sha256, width)
+
+    def make_thumbnails(self, sha256: str, widths: Iterable[int]) -> None:
+        """Have JPEGs of a stored picture ready in these widths. Raises FilmProblem for a file that is no picture."""
+        missing = [width for width in widths if not self.thumbnail_path(sha256, width).is_file()]
+        if missing:
+            for width, jpeg in make_thumbnails(self.path_of(sha256), missing).items():
+                write_atomically(self.thumbnail_path(sha256, width), jpeg)
+
+    def thumbnail_path(self, sha256: str, width: int) -> Path:
+        """Where a JPEG of a stored picture lies once it has been made."""
+        return self.cache / "thumbnails" / sha256[:2] / f"{sha256}.{width}.jpg"
 
     def _hash(self, path: Path) -> str:
         sha256 = sha256_of_file(path)

@@ -8,7 +8,7 @@ from film_pipeline.stores.database import Schema
 
 FRAME_STORE = Schema(
     called="the store",
-    head="0001",
+    head="0002",
     migrations=Path(__file__).parent / "migrations",
     version_table="alembic_version",
     writers=0x66696C6D,
@@ -32,6 +32,9 @@ FRAMES = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("made_at", String(40), nullable=False),
     Column("record", Text, nullable=False),
+    Column("engine", String(128), nullable=False, server_default=""),
+    Index("frames_by_time", "made_at", "media_path"),
+    Index("frames_by_engine", "engine", "made_at", "media_path"),
     Index("frames_by_recipe", "recipe_sha256"),
     Index("frames_by_content", "sha256"),
     Index("frames_by_shot", "shot", "stage", "version", "frame"),

@@ -1,6 +1,7 @@
 """Small JPEGs of what is kept, for boards, metadata and contact sheets."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,25 @@ from PIL import Image, UnidentifiedImageError
 
 from film_pipeline.core.problems import FilmProblem
 
+SHOWN_WIDTHS = (480, 960, 1920)
+"""The widths in which pictures are shown: in lists, in the viewer, and stopped on a large screen."""
+READY_WIDTHS = (480, 960)
+"""Those that the pipeline makes as soon as a picture is there."""
 _QUALITY = 88
 _EXR_MAGIC = b"\x76\x2f\x31\x01"
 
 
-def make_thumbnail(path: Path, width: int) -> bytes:
-    """JPEG bytes of a picture, at most `width` pixels wide, on black where it is transparent.
+def make_thumbnails(path: Path, widths: Iterable[int]) -> dict[int, bytes]:
+    """JPEG bytes of a picture by width: at most so many pixels wide, on black where it is transparent.
 
     An EXR is taken as scene-linear Rec.709 and shown through the sRGB curve, clipped at 1.0.
     Raises FilmProblem for a file that is missing or no picture.
     """
     picture = _read_exr(path) if _starts_with(path, _EXR_MAGIC) else _read_display_picture(path)
+    return {width: _jpeg(picture.copy(), width) for width in widths}
+
+
+def _jpeg(picture: Image.Image, width: int) -> bytes:
     picture.thumbnail((width, max(width * 4, 1)), Image.Resampling.LANCZOS)
     encoded = io.BytesIO()
     picture.save(encoded, "JPEG", quality=_QUALITY)

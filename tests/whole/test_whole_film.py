@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import av
+import opentimelineio as otio
 import pytest
+from PIL import Image
 from small_film import SmallFilm
 
 from film_pipeline.core.record import Record
@@ -44,7 +46,7 @@ def test_the_master_plays_every_frame_of_the_cut(made_film: SmallFilm) -> None:
         with av.open(str(delivered / name)) as master:
             assert master.streams.video[0].codec_context.name == codec
             assert sum(1 for _ in master.decode(video=0)) == 8 + 6 - 4
-    assert (delivered / "film_deliver_qc_v001.txt").read_text(encoding="utf-8").startswith("PASSED")
+    assert (delivered / "film_deliver_qc_v001.txt").read_text(encoding="utf-8").count("PASSED") == 2
 
 
 def test_every_finished_frame_answers_with_its_recipe(made_film: SmallFilm) -> None:
@@ -206,3 +208,39 @@ def wait_for_frames(film: SmallFilm, frames: int, timeout_s: float = 120) -> int
             return landed
         time.sleep(0.05)
     raise AssertionError(f"{frames} frames were not rendered within {timeout_s} s")
+
+
+def test_a_wedge_puts_grades_of_one_frame_on_one_sheet(made_film: SmallFilm) -> None:
+    done = made_film.film(
+        "wedge",
+        "SC010_SH010",
+        "--look",
+        "darker: {exposure_stops: 0.5}",
+        "--look",
+        "grey: {cdl: {saturation: 0}}",
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    with Image.open(json.loads(done.stdout)["sheet"]) as sheet:
+        assert sheet.width > 2 * 192
+    refused = made_film.film("wedge", "SC010_SH010", "--look", "darker: {exposure_stop: 1}")
+    assert refused.returncode == 1
+    assert "exposure_stop" in refused.stderr
+
+
+def test_an_edited_timeline_comes_back_into_the_cut_and_can_be_forgotten(made_film: SmallFilm, tmp_path: Path) -> None:
+    timeline = made_film.root / ".film" / "film" / "edit" / "v001" / "film_edit_timeline_v001.otio"
+    edited = otio.adapters.read_from_file(str(timeline), adapter_name="otio_json")
+    [picture] = edited.video_tracks()
+    first = picture[0]
+    del picture[0]
+    picture.append(first)
+    otio.adapters.write_to_file(edited, str(tmp_path / "edited.otio"), adapter_name="otio_json")
+    done = made_film.film("conform", str(tmp_path / "edited.otio"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert [clip["shot"] for clip in json.loads(done.stdout)["clips"]] == ["SC010_SH020", "SC010_SH010"]
+    ran = made_film.film("run", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert {name for name, _ in made_by(ran)} == {"cut", "master"}
+    back = made_film.film("conform", "--forget", "--json")
+    assert [clip["shot"] for clip in json.loads(back.stdout)["clips"]] == ["SC010_SH010", "SC010_SH020"]

@@ -91,6 +91,12 @@ class Takes:
         with self._books.reading() as connection:
             return [_take(row, said.get(row.take, "")) for row in connection.execute(query)]
 
+    def opened_since(self, moment: str) -> list[Take]:
+        """Takes that were opened at that moment (UTC, as `Take.opened_at` has it) or later, of all shots, in order."""
+        query = select(TAKES).where(TAKES.c.opened_at >= moment).order_by(TAKES.c.opened_at, TAKES.c.shot, TAKES.c.take)
+        with self._books.reading() as connection:
+            return [_take(row) for row in connection.execute(query)]
+
     def _next(self, connection: Connection, wish: TakeWish) -> int:
         highest = select(func.max(TAKES.c.take)).where(TAKES.c.shot == wish.shot, TAKES.c.work == wish.work)
         return max(connection.execute(highest).scalar() or 0, wish.above) + 1

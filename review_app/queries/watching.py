@@ -1,0 +1,282 @@
+"""Keeps what pages show of the film up to date, in a thread of its own: nobody who asks for a page waits for it.
+
+Nothing is looked at while nobody asks.
+"""
+
+import gc
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.core.stages import Stage
+from film_pipeline.departments.film import Film
+from film_pipeline.departments.line import Current, Due, Line, State
+from film_pipeline.departments.roster import DEPARTMENTS
+from film_pipeline.stores.screening import Screening
+from review_app.queries.reading import Reading, read_film
+
+log = logging.getLogger(__name__)
+
+STAGES = tuple(stage.value for stage in Stage)
+LANDING_ROLES = ("render", "color", "vfx", "drawing")
+"""The pictures that people wait for."""
+_LOOK_AGAIN_S = 0.5
+_ASK_STORE_S = 30.0
+"""After so long the store is asked even where its files look untouched."""
+_SHOTS_AT_ONCE = 10
+_BREATH_S = 0.01
+"""Between two batches of lights, so that pages that are asked for meanwhile come first."""
+_NOT_WATCHED = {".film", ".git", "__pycache__"}
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """The state of a stage of a shot: current, due, waits, stopped, or unknown until it has been worked out."""
+
+    state: str
+    version: int = 0
+    why: str = ""
+
+
+UNKNOWN = Light("unknown", 0, "not worked out yet")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that is known of the film at one moment. `lights` grows while it is worked out, and is only ever read."""
+
+    reading: Reading | None = None
+    problem: str = ""
+    lights: dict[str, tuple[Light, ...]] = field(default_factory=dict)
+    states: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Which states the lights of each shot have among them."""
+
+    def of(self, shot: str) -> tuple[Light, ...]:
+        return self.lights.get(shot, _ALL_UNKNOWN)
+
+    def states_of(self, shot: str) -> frozenset[str]:
+        return self.states.get(shot, _UNKNOWN_ALONE)
+
+    @property
+    def worked_out(self) -> int:
+        """How many shots' lights are known."""
+        return len(self.lights)
+
+
+_ALL_UNKNOWN = (UNKNOWN,) * len(STAGES)
+_UNKNOWN_ALONE = frozenset({"unknown"})
+
+
+class FilmWatch:
+    """Watches one production. Start it, ask `fresh`, stop it."""
+
+    def __init__(self, root: Path) -> None:
+        self.film = Film(root, only_reads=True)
+        self.screening = Screening(self.film.frames)
+        self.seen = Seen()
+        self.changes = 0
+        """Counts what was seen to change, so that a page can tell whether it shows the last."""
+        self.landed = 0
+        """Counts how often a newer picture was seen in the store."""
+        self._asked = threading.Event()
+        self._stopped = threading.Event()
+        self._waiting: list[Future[None]] = []
+        self._lock = threading.Lock()
+        self._files: dict[Path, tuple[int, int]] = {}
+        self._stood: tuple[tuple[int, int], ...] = ()
+        self._newest: list[tuple[str, str]] = []
+        self._to_ask = True
+        self._asked_at = self._ask_after = 0.0
+        self._handed: dict[str, dict[str, int]] = {}
+        self._failures: dict[tuple[str, str], str] = {}
+        self._pending: dict[str, None] = {}
+        self._looked_at = 0.0
+        self._thread = threading.Thread(target=self._run, name="film watch", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._asked.set()
+        self._thread.join()
+        gc.unfreeze()
+        self.film.close()
+        self.film.frames.close()
+
+    def look(self) -> "Future[None]":
+        """Have the files and the store looked at. The future is done when they have been."""
+        future: Future[None] = Future()
+        with self._lock:
+            self._waiting.append(future)
+        self._asked.set()
+        return future
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            if not self._pending:
+                self._asked.wait()
+            self._asked.clear()
+            if self._stopped.is_set():
+                break
+            try:
+                self._look()
+            except FilmProblem as problem:
+                self._note(replace(self.seen, problem=str(problem)))
+            except Exception as error:
+                # The thread must go on: what went wrong is shown on every page and written to the log.
+                log.exception("the film could not be looked at")
+                self._note(replace(self.seen, problem=f"the film can't be looked at: {error!r}"))
+                self._pending.clear()
+            finally:
+                self._answer()
+            self._work_out_some()
+        self._answer()
+
+    def _answer(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.cancelled():
+                future.set_result(None)
+
+    def _note(self, seen: Seen) -> None:
+        if (seen.reading, seen.problem) != (self.seen.reading, self.seen.problem):
+            self.changes += 1
+        self.seen = seen
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < _LOOK_AGAIN_S and self.seen.reading is not None:
+            return
+        self._look_at_files()
+        self._look_at_store(now)
+        self._looked_at = time.monotonic()
+
+    # The author's files
+
+    def _look_at_files(self) -> None:
+        files = dict(_files(self.film.root))
+        if files == self._files and (self.seen.reading is not None or self.seen.problem):
+            return
+        changed = {path for path in files.keys() | self._files.keys() if files.get(path) != self._files.get(path)}
+        self._files = files
+        self.film = self.film.read_anew()
+        reading = read_film(self.film, self.changes + 1)
+        lights = self.seen.lights
+        scenes = self.film.root / "shots"
+        touched = {path.stem for path in changed if path.parent == scenes}
+        only_scenes = all(path.parent == scenes for path in changed)
+        for name, shot in reading.shots.items():
+            if not only_scenes or Path(shot.file).stem in touched or name not in lights:
+                self._pending[name] = None
+        known = {name: lights[name] for name in reading.order if name in lights}
+        self._note(Seen(reading, "", known, {name: self.seen.states[name] for name in known}))
+        # What was read stays for long: the collector need not walk through all of it again and again.
+        gc.collect()
+        gc.freeze()
+        self._pending = {name: None for name in self._pending if name in reading.shots}
+
+    # The store
+
+    def _look_at_store(self, now: float) -> None:
+        stands = _stands(self.film.made)
+        if stands != self._stood:
+            self._stood, self._to_ask = stands, True
+            newest = [(frame.made_at, frame.media_path) for frame in self.screening.newest(1, LANDING_ROLES)]
+            self.landed += newest != self._newest
+            self._newest = newest
+        if now >= self._ask_after and (self._to_ask or now - self._asked_at >= _ASK_STORE_S):
+            self._look_at_handovers()
+            self._asked_at, self._to_ask = now, False
+            # Asking takes as long as the film is large: it may take a tenth of the time.
+            self._ask_after = time.monotonic() + 10 * (time.monotonic() - now)
+
+    def _look_at_handovers(self) -> None:
+        handed: dict[str, dict[str, int]] = {}
+        for (stage, shot), number in self.film.frames.handovers().items():
+            handed.setdefault(shot, {})[stage] = number
+        failures = {key: str(told["problem"]) for key, told in self.film.frames.failures().items()}
+        reading = self.seen.reading
+        changed = {shot for shot in handed.keys() | self._handed.keys() if handed.get(shot) != self._handed.get(shot)}
+        changed |= {shot for (_, shot), _ in failures.items() ^ self._failures.items()}
+        self._handed, self._failures = handed, failures
+        if changed:
+            self.changes += 1
+        for shot in changed:
+            if reading is not None and shot in reading.shots:
+                self._pending[shot] = None
+
+    # The lights
+
+    def _work_out_some(self) -> None:
+        batch = list(self._pending)[:_SHOTS_AT_ONCE]
+        if not batch:
+            return
+        for shot in batch:
+            del self._pending[shot]
+        try:
+            line = Line(self.film, DEPARTMENTS, latest=self.film.frames.latest_of(batch))
+            lights = {
+                shot: tuple(_light(line.state(stage, shot), self._failures.get((stage, shot), "")) for stage in STAGES)
+                for shot in batch
+            }
+        except Exception as error:
+            log.exception("the lights of %s can't be worked out", ", ".join(batch))
+            lights = {shot: (Light("stopped", 0, f"can't be worked out: {error!r}"),) * len(STAGES) for shot in batch}
+        if any(self.seen.lights.get(shot) != known for shot, known in lights.items()):
+            self.changes += 1
+        self._stopped.wait(_BREATH_S)
+        self.seen.states.update({shot: frozenset(light.state for light in known) for shot, known in lights.items()})
+        self.seen.lights.update(lights)
+
+
+def _light(state: State, failure: str) -> Light:
+    """failure: why the last try failed, if it did."""
+    if isinstance(state, Current):
+        return Light("current", state.turnover.version)
+    if isinstance(state, Due):
+        if state.recipe and failure and not failure.startswith("waits for"):
+            return Light("stopped", 0, f"the last try failed: {failure}")
+        return Light("due" if state.recipe else "waits", 0, state.why)
+    return Light("stopped", 0, str(state.problem))
+
+
+def _files(root: Path) -> Iterator[tuple[Path, tuple[int, int]]]:
+    """Every file of the author with its time and size."""
+    folders = [str(root)]
+    while folders:
+        try:
+            entries = list(os.scandir(folders.pop()))
+        except OSError:
+            # A folder that has just gone is seen to be gone by its files.
+            continue
+        for entry in entries:
+            if entry.name in _NOT_WATCHED:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+                continue
+            try:
+                status = entry.stat()
+            except OSError:
+                continue
+            yield Path(entry.path), (status.st_mtime_ns, status.st_size)
+
+
+def _stands(made: Path) -> tuple[tuple[int, int], ...]:
+    """Changes whenever something is written to the store."""
+    stands = []
+    for name in ("film.sqlite", "film.sqlite-wal"):
+        try:
+            status = (made / name).stat()
+            stands.append((status.st_mtime_ns, status.st_size))
+        except FileNotFoundError:
+            stands.append((0, 0))
+    return tuple(stands)

@@ -1,0 +1,71 @@
+"""The review app as a person has it: a real server over a film that was really made, in a real Chromium."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from review_server import served, until
+from small_film import SmallFilm
+from starlette.testclient import TestClient
+
+from review_app.app import review_app
+from review_app.queries import Queries
+
+CHROMIUM = next(
+    (
+        path
+        for path in (os.environ.get("FILM_CHROMIUM", ""), "/usr/bin/chromium", "/usr/bin/google-chrome")
+        if path and Path(path).is_file()
+    ),
+    "/usr/bin/chromium",
+)
+FLAGS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium. It ends with the module, because Playwright keeps an event loop running in the tests' own thread."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def reviewed(_made_once: SmallFilm) -> Iterator[str]:
+    """The address of the app over the made film, for tests that only look at it."""
+    queries = Queries(_made_once.root)
+    with served(review_app(queries)) as address:
+        queries.watch.look().result(timeout=30)
+        until(lambda: queries.seen.worked_out == 2, "the lights are not worked out")
+        yield address
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page whose console stays silent: no error, no refusal of the content policy, no failed request."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    opened = context.new_page()
+    said: list[str] = []
+    opened.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    yield opened
+    context.close()
+    assert said == []
+
+
+@pytest.fixture
+def client(made_film: SmallFilm) -> Iterator[TestClient]:
+    """The app without a network in between, over a film of the test's own."""
+    with TestClient(review_app(Queries(made_film.root)), base_url="http://127.0.0.1") as opened:
+        until(lambda: opened.get("/scenes").status_code == 200, "the film is not read")
+        yield opened

@@ -1,0 +1,209 @@
+"""Generation from the signature to the cut, on every kind of backend at once, against stand-ins with play money."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from small_film import SmallFilm
+
+from film_pipeline.core.record import Record
+from film_pipeline.departments.film import Film
+from film_pipeline.resources.film import FilmResource
+from film_pipeline.sensors.slates import register_shots
+from film_pipeline.sensors.takes import takes_asked_for
+from film_pipeline.simulating import simulated_copy
+from film_pipeline.simulators.studio import Studio, start_all
+from film_pipeline.stores.filing import sidecar_of
+from film_pipeline.stores.rebuild import verify
+
+pytestmark = pytest.mark.blender
+
+PLAY = {"FILM_KEY_PASSPHRASE": "a long passphrase"}
+FIRST, SECOND = "SC010_SH010", "SC010_SH020"
+QUICK = {
+    "comfyui": {"frame_s": 0.2, "load_s": 0.05, "node_s": 0.0},
+    "runpod_pods": {
+        "provisioning_s": 0.2,
+        "starting_s": 0.3,
+        "ready_s": 0.2,
+        "comfyui": {"frame_s": 0.2, "load_s": 0.05, "node_s": 0.0},
+    },
+    "runpod_serverless": {
+        "endpoints": {
+            "simulated-comfyui": {"cold_s": 0.2, "frame_s": 0.2, "load_s": 0.05},
+            "flux-2-klein-9b-edit": {
+                "worker": "prompt-and-references",
+                "usd_per_image": "0.03",
+                "max_references": 5,
+                "frame_s": 0.2,
+            },
+        }
+    },
+}
+
+
+@dataclass
+class Stage:
+    """A simulated production, its stand-ins, and somebody with a key."""
+
+    film: SmallFilm
+    studio: Studio
+
+    def bill(self) -> Decimal:
+        return sum((server.bill().total_usd for server in self.studio.servers.values()), Decimal(0))
+
+    def ask(self, *words: str) -> dict[str, Any]:
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self.film.film(*words)
+
+
+@pytest.fixture(scope="module")
+def _composed_once(_made_once: SmallFilm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated production with a signing key, made up to the gate."""
+    folder = tmp_path_factory.mktemp("simulated")
+    film = SmallFilm(
+        simulated_copy(_made_once.root, folder / "film"), {**PLAY, "XDG_CONFIG_HOME": str(folder / "config")}
+    )
+    for words in (("key", "new", "director", "--add"), ("run", "--through", "cameras")):
+        done = film.film(*words)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def stage(_composed_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    shutil.copytree(_composed_once, tmp_path / "simulated", symlinks=True)
+    with start_all(tmp_path / "stand-ins", QUICK) as studio:
+        environment = {**studio.addresses, **PLAY, "XDG_CONFIG_HOME": str(tmp_path / "simulated" / "config")}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield Stage(SmallFilm(tmp_path / "simulated" / "film", environment), studio)
+
+
+def test_a_shot_goes_from_the_gate_to_the_cut(stage: Stage) -> None:
+    closed = stage.ask("status")["shots"][0]["stages"]
+    assert closed["render"]["state"] == "gate"
+    assert closed["deliver"]["state"] == "gate"
+    quoted = stage.ask("quote", FIRST, "--takes", "2")
+    assert quoted["gate"] == "locked"
+    assert {row["backend"] for row in quoted["backends"]} == {
+        "klein-local",
+        "klein-pods",
+        "klein-serverless",
+        "image-edit",
+    }
+    assert [row["commercial"] for row in quoted["backends"]] == [True, False, True, False]
+    ran = stage.ask("run", "--through", "color")
+    assert set(ran["at_gate"]) == {FIRST, SECOND}, "a run ends at the gate, and is no failure"
+
+    for shot in (FIRST, SECOND):
+        stage.ask("approve", shot, "--takes", "2", "--cap", "2.00", "--as", "director")
+    done = stage.ask("run")
+    assert done["problems"] == []
+    with Film(stage.film.root) as film:
+        assert list(verify(film.made, film.frames)) == []
+        finished = film.frames.latest("color", FIRST)
+        assert finished is not None
+        for item in finished.of("color"):
+            record = Record.model_validate_json(sidecar_of(film.made / item.path).read_bytes())
+            assert record.certified_by == "director"
+            assert record.signoffs[0].signature
+            assert record.lineage.events[0].provider in ("local", "runpod")
+            assert record.engine_summary[0] in film.generating
+        spent = film.ledger.spend.total()
+        assert spent.uncertain_usd == 0
+        assert film.ledger.spend.audit() == []
+    master = stage.film.root / ".film" / "film" / "deliver" / "v001"
+    assert list(master.glob("*.mp4"))
+
+
+def test_one_backend_alone_makes_a_take_and_its_bill_is_the_ledgers(stage: Stage) -> None:
+    before = stage.bill()
+    stage.ask("approve", FIRST, "--cap", "1.00", "--as", "director", "--backend", "image-edit")
+    stage.ask("run", "--shots", FIRST, "--through", "render")
+    with Film(stage.film.root) as film:
+        assert film.ledger.spend.total().settled_usd == stage.bill() - before == Decimal("0.09")
+
+
+def test_changing_the_composition_locks_the_gate_again_and_says_so(stage: Stage) -> None:
+    stage.ask("approve", FIRST, "--cap", "1.00", "--as", "director")
+    stage.film.edit("shots/SC010.yaml", "{frame: 1005, pose: think}", "{frame: 1005, pose: reach}")
+    stage.ask("run", "--shots", FIRST, "--through", "cameras")
+    quoted = stage.ask("quote", FIRST)
+    assert quoted["gate"] == "locked"
+    assert any("the composition changed" in reason for reason in quoted["reasons"])
+    ran = stage.ask("run", "--shots", FIRST, "--through", "render")
+    assert "the composition changed" in ran["at_gate"][FIRST]
+    assert stage.bill() == 0
+
+
+def test_a_take_with_direction_and_the_circled_one_goes_into_the_cut(stage: Stage) -> None:
+    stage.ask("approve", FIRST, "--takes", "2", "--cap", "2.00", "--as", "director", "--backend", "klein-local")
+    first = stage.ask("run", "--shots", FIRST, "--through", "render")
+    assert first["problems"] == []
+    stage.ask("take", FIRST, "--direction", "colder light")
+    stage.ask("run", "--shots", FIRST, "--through", "render")
+    with Film(stage.film.root) as film:
+        shown = film.frames.latest("render", FIRST)
+        assert shown is not None
+        assert shown.facts["direction"] == "colder light"
+        record = film.frames.record_at(shown.of("render")[0].path)
+        assert record is not None
+        assert "colder light" in record.lineage.events[0].detail["prompt"]
+        takes = sorted(take.take for take in film.ledger.takes.of(FIRST))
+    stage.ask("circle", FIRST, str(takes[0]))
+    stage.ask("run", "--shots", FIRST, "--through", "color")
+    with Film(stage.film.root) as film:
+        shown = film.frames.latest("render", FIRST)
+        assert shown is not None
+        assert shown.version == takes[0]
+    refused = stage.run("take", FIRST)
+    assert refused.returncode == 1
+    assert "locked" in refused.stderr
+
+
+def test_a_revoked_approval_opens_nothing_more(stage: Stage) -> None:
+    stage.ask("approve", FIRST, "--cap", "1.00", "--as", "director")
+    stage.ask("revoke", FIRST, "--note", "wait")
+    ran = stage.ask("run", "--shots", FIRST, "--through", "render")
+    assert ran["made"] == []
+    assert stage.bill() == 0
+
+
+def test_the_sensor_sees_an_approval_once_and_a_verdict_too(stage: Stage) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        register_shots(instance, [FIRST, SECOND])
+
+        def tick(cursor: str | None) -> dg.SensorResult:
+            resources = {"film": FilmResource(production=str(stage.film.root))}
+            with dg.build_sensor_context(instance=instance, cursor=cursor, resources=resources) as context:
+                found = takes_asked_for(context)
+            assert isinstance(found, dg.SensorResult)
+            return found
+
+        nothing = tick(None)
+        assert nothing.run_requests == []
+        for shot in (FIRST, SECOND):
+            stage.ask("approve", shot, "--cap", "1.00", "--as", "director")
+        asked = tick(nothing.cursor)
+        assert len(asked.run_requests or []) == 1, "two neighbouring shots are one run"
+        assert (asked.run_requests or [])[0].tags["dagster/asset_partition_range_start"] == FIRST
+        assert tick(asked.cursor).run_requests == []
+        stage.ask("run", "--shots", FIRST, "--through", "render")
+        with Film(stage.film.root) as film:
+            take = film.ledger.takes.of(FIRST)[0].take
+        stage.ask("reject", FIRST, str(take))
+        again = tick(asked.cursor)
+        assert len(again.run_requests or []) == 1
