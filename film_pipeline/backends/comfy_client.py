@@ -48,7 +48,7 @@ class ComfyClient:
         timeout_s: float = 60.0,
         worker: str = "",
     ) -> None:
-        self._wire = Wire(url, timeout_s=timeout_s)
+        self._wire = Wire(url, timeout_s=timeout_s, pause_s=0.2 * min(poll_s, 1.0))
         self._secret = secret
         self._poll_s = poll_s
         self._worker = worker
@@ -435,6 +435,13 @@ class ComfyClient:
         history = answered(await self._wire.get("/history", self._secret()))
         standings = [in_history(entry) for entry in history.values() if isinstance(entry, Mapping)]
         return sum(standing.seconds or 0.0 for standing in standings)
+
+    async def recompute(self) -> None:
+        """Let the server forget what it has computed: the same graph would be given the same file again."""
+        try:
+            await self._wire.post("/free", {"free_memory": True}, self._secret())
+        except (Unreached, Broken):
+            return  # Then a bad picture may come once more; it is looked at once more.
 
     def forget(self, job: str) -> None:
         """There is nothing more to be heard of a job."""

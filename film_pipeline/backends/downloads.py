@@ -39,7 +39,7 @@ async def save_picture(
                 raise PictureCut("the provider's picture is cut short", "render the frame again") from error
             if not left:
                 raise
-            await asyncio.sleep(0.3 * (_TRIES - left))
+            await asyncio.sleep(1.5 * wire.pause_s * (_TRIES - left))
     raise AssertionError("every try ends in a picture or an error")
 
 

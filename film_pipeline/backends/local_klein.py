@@ -104,6 +104,9 @@ class LocalKlein:
     async def cancel(self, provider_id: str) -> bool:
         return await self._client.cancel(provider_id)
 
+    async def discard(self, provider_id: str) -> None:
+        await self._client.recompute()
+
     def forget(self, provider_id: str) -> None:
         self._client.forget(provider_id)
 

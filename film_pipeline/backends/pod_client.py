@@ -86,8 +86,8 @@ class PodClient:
     pod may have been started.
     """
 
-    def __init__(self, secret: Callable[[], Secret | None], url: str = DEFAULT_REST) -> None:
-        self._wire, self._secret = Wire(url, timeout_s=30.0), secret
+    def __init__(self, secret: Callable[[], Secret | None], url: str = DEFAULT_REST, pause_s: float = 0.2) -> None:
+        self._wire, self._secret = Wire(url, timeout_s=30.0, pause_s=pause_s), secret
 
     async def list(self) -> list[Pod]:
         answer = await self._asked("/pods")

@@ -38,12 +38,15 @@ from film_pipeline.core.problems import FilmProblem
 
 _LOOK_AGAIN_S = (0.5, 1.5, 4.0)
 _PRICES_LAST_S = 600.0
-_LISTED_AFTER_S = 30.0
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where RunPod is and how often it is asked. proxy: how a pod's port is reached, of {pod} and {port}."""
+    """Where RunPod is and how often it is asked. proxy: how a pod's port is reached, of {pod} and {port}.
+
+    listed_after_s: how long a pod that was rented may be missing in RunPod's list. settling_s: how long a pod that was
+    found running is kept, whatever it has to do, until whoever took it over has asked for what is on it.
+    """
 
     rest_url: str = DEFAULT_REST
     proxy: str = DEFAULT_PROXY
@@ -51,6 +54,8 @@ class Surroundings:
     look_s: float = 10.0
     unreachable_s: float = 180.0
     blocked_s: float = 60.0
+    listed_after_s: float = 30.0
+    settling_s: float = 15.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -62,7 +67,7 @@ class Fleet:
     ) -> None:
         self._backend, self._plan, self._production = backend, plan, production
         self._credentials, self._around = credentials, around
-        self.client = PodClient(self._watching, around.rest_url)
+        self.client = PodClient(self._watching, around.rest_url, 0.2 * min(around.poll_s, 1.0))
         self.looked = False
         self._looked_at = -1e9
         self._rented: dict[str, Rented] = {}
@@ -111,7 +116,9 @@ class Fleet:
             self._see(pod)
         for rented in self.living():
             # A pod that was rented just now may not be in the list yet.
-            if rented.pod.id not in listed and rented.since < started - (0 if rented.ready else _LISTED_AFTER_S):
+            if rented.pod.id not in listed and rented.since < started - (
+                0 if rented.ready else self._around.listed_after_s
+            ):
                 self._over(rented, "RunPod no longer has it")
 
     def _see(self, pod: Pod) -> None:
@@ -392,9 +399,13 @@ class Fleet:
 
     async def end_idle(self) -> list[WorkerReport]:
         async with self._deciding:
-            idle = [rented for rented in self.living() if rented.idle_for(self._plan.idle_s)]
+            idle = [rented for rented in self.living() if rented.idle_for(self._least_idle_s(rented))]
             why = f"it had nothing to do for {self._plan.idle_s} s"
             return [await self.end(rented, why) for rented in idle if not await self._works_for_others(rented)]
+
+    def _least_idle_s(self, rented: Rented) -> float:
+        settled = not rented.taken_over or time.monotonic() - rented.since > self._around.settling_s
+        return self._plan.idle_s if settled else max(self._plan.idle_s, self._around.settling_s)
 
     async def _works_for_others(self, rented: Rented) -> bool:
         """Whether a pod that was taken over has jobs that nobody here asked about yet."""

@@ -275,6 +275,11 @@ class RunpodPods:
     async def end_idle(self) -> list[WorkerReport]:
         return await self._fleet.end_idle()
 
+    async def discard(self, provider_id: str) -> None:
+        rented = self._fleet.get(_pod(provider_id))
+        if rented is not None and rented.living:
+            await rented.client.recompute()
+
     def forget(self, provider_id: str) -> None:
         rented = self._fleet.get(_pod(provider_id))
         if rented is not None:

@@ -81,7 +81,7 @@ class Serverless:
         self.purposes: frozenset[Purpose] = frozenset(plan.purposes)
         self.pace = Pace(plan.seconds_per_frame)
         self._klein = None if isinstance(plan.model, EndpointModel) else klein(plan.model, plan.precision)
-        self._wire = Wire(url, timeout_s=60.0)
+        self._wire = Wire(url, timeout_s=60.0, pause_s=0.2 * min(poll_s, 1.0))
         self._sdk = Endpoint(plan.endpoint, self._watching, url)
         self._results = Results(spool, plan)
         self._poll_s = poll_s
@@ -321,6 +321,9 @@ class Serverless:
             return await self._sdk.cancel(provider_id)
         except FilmProblem:
             return False  # Whether it will is the question, and nobody says that it will.
+
+    async def discard(self, provider_id: str) -> None:
+        """Each order is worked off anew."""
 
     def forget(self, provider_id: str) -> None:
         self._results.forget(provider_id)

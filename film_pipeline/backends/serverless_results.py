@@ -30,6 +30,7 @@ _STATES = {
     "TIMED_OUT": Progress.FAILED,
     "CANCELLED": Progress.CANCELLED,
 }
+_BROKEN_OFF = ("TIMED_OUT", "CANCELLED")
 _OVER = frozenset({Progress.DONE, Progress.FAILED, Progress.CANCELLED, Progress.UNKNOWN})
 _PASSING = re.compile(r"out ?of ?memory|worker (exited|died)|timed?[ _]?out|connection|temporar", re.IGNORECASE)
 _TRIED_FOR_S = 900.0
@@ -116,7 +117,8 @@ class Results:
     def _priced(self, state: Progress, told: Mapping[str, Any]) -> Seen:
         worked, waited = _seconds(told.get("executionTime")), _seconds(told.get("delayTime"))
         error = _error(told) if state is Progress.FAILED else ""
-        charged, estimated = self._charge(state, told.get("output"), worked)
+        broken_off = told.get("status") in _BROKEN_OFF and worked is not None
+        charged, estimated = self._charge(state, told.get("output"), worked, broken_off)
         return Seen(
             state,
             error=error,
@@ -128,8 +130,13 @@ class Results:
             detail={"delay_s": waited, "endpoint": self._plan.endpoint},
         )
 
-    def _charge(self, state: Progress, output: Any, worked: float | None) -> tuple[Decimal | None, bool]:
-        """The provider's own word where it gives one, else by the prices of production.yaml; failures cost time too."""
+    def _charge(
+        self, state: Progress, output: Any, worked: float | None, broken_off: bool
+    ) -> tuple[Decimal | None, bool]:
+        """The provider's own word where it gives one, else by the prices of production.yaml.
+
+        Failures cost time too, and work that was broken off after it began costs its picture: nobody says otherwise.
+        """
         if state not in _OVER:
             return None, False
         said = cost_in(output)
@@ -139,7 +146,8 @@ class Results:
         if a_second is not None and worked is not None:
             return usd(a_second * Decimal(str(worked))), True
         if self._plan.usd_per_image is not None:
-            return (usd(self._plan.usd_per_image) if state is Progress.DONE else Decimal("0")), True
+            costs = state is Progress.DONE or broken_off
+            return (usd(self._plan.usd_per_image) if costs else Decimal("0")), True
         return None, False
 
     async def _brought_home(self, provider_id: str, output: Any, seen: Seen) -> Seen:

@@ -310,6 +310,12 @@ class GeneratingBackend(Protocol):
     async def cancel(self, provider_id: str) -> bool:
         """Ask the provider to stop this one job and no other. Whether it will."""
 
+    async def discard(self, provider_id: str) -> None:
+        """The job's picture can't be used: what the provider remembers of it must not be given out again.
+
+        Where the provider does not answer, it is given out again, and is refused again.
+        """
+
     def forget(self, provider_id: str) -> None:
         """The job has ended, and its picture is on the board if there is one: what is kept of it here may go."""
 

@@ -95,6 +95,8 @@ class Desk:
 
         While it is left alone because frames failed there, nobody knows; they are not tried for ever.
         """
+        if self.health is _NOT_ASKED:
+            return 0.0
         return self.now() - min(self._willing_at, self._refuses_since or self.now())
 
     @property
@@ -104,6 +106,8 @@ class Desk:
 
     def looked(self, health: Health) -> None:
         """It was asked how it is."""
+        if self.health is _NOT_ASKED:
+            self._willing_at = self._heard_at = self.now()
         self.health = health
         self._prices.clear()
         # What is on its way it can't know of yet.

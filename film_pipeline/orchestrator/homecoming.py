@@ -145,6 +145,7 @@ class Homecoming:
         if fetched is None and one.desk.backend.paid and charge is None and not fetched_before:
             await self._ending.uncertain(one, f"it was made and can't be fetched: {why}")
             return
+        await one.desk.backend.discard(one.provider_id)
         await self._ending.failed(one, why, again=True, charge=charge)
         await asyncio.to_thread(self.clear, one.job)
 

@@ -24,6 +24,7 @@ from film_pipeline.stores.ledger.workers import Worker
 log = logging.getLogger(__name__)
 
 _AWAY = (FilmProblem, OSError, httpx.HTTPError)
+_SENDING = (JobState.SUBMITTING, JobState.UNCERTAIN)
 _TOP_UP_AT = Decimal("0.8")
 _VANISHED = "it ended while nobody looked: reckoned to the end of its lease"
 _UNNEEDED = "it has had nothing to do for too long"
@@ -185,18 +186,21 @@ class Landlords:
         await self._forget_what_never_came(name, {report.ticket for report in reports})
 
     async def _is_needed(self, report: WorkerReport, hire: Ticket) -> bool:
-        """Whether a machine has frames in work, had some a moment ago, or boots for an order that waits for it.
+        """Whether a machine has frames in work, had some a moment ago, or may be getting one just now.
 
-        A run that died leaves orders behind that wait for nobody: its machines are not called and end themselves.
+        Where an order is on its way or in doubt, nobody knows to which machine. A run that died leaves such orders
+        behind for good: after the time that a machine lives without being called, they count no more.
         """
-        busy, moved_at = await asyncio.to_thread(self._ledger.jobs.last_on, report.backend, report.worker)
-        waiting = await asyncio.to_thread(self._ledger.jobs.one, frame_job_of(hire))
-        rented = await asyncio.to_thread(self._ledger.jobs.one, hire.job)
         landlord = self._renting.get(report.backend)
-        if busy or landlord is None or rented is None:
-            return busy
-        boots = waiting is not None and waiting.state is JobState.SUBMITTING
-        return boots or self._seconds_since(max(moved_at, rented.moved_at)) < landlord.idle_s
+        if landlord is None:
+            return False
+        busy, moved_at = await asyncio.to_thread(self._ledger.jobs.last_on, report.backend, report.worker)
+        rented = await asyncio.to_thread(self._ledger.jobs.one, hire.job)
+        sending = await asyncio.to_thread(self._ledger.jobs.of, backend=report.backend, states=_SENDING)
+        sent_at = max((job.moved_at for job in sending if job.ticket.work != "worker"), default="")
+        coming = bool(sent_at) and self._seconds_since(sent_at) < landlord.silent_s
+        last = max(moved_at, rented.moved_at if rented is not None else "")
+        return busy or coming or self._seconds_since(last) < landlord.idle_s
 
     async def _end_hired(self, name: str, backend: RentingBackend, report: WorkerReport) -> None:
         ended = await backend.end_machine(report.worker, _UNNEEDED)

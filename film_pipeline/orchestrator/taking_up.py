@@ -43,12 +43,12 @@ class TakingUp:
     async def take_up(self, shots: Collection[str], wanted: Sequence[Wanted]) -> None:
         """shots: those whose claims are held. What is under way already is not ordered besides."""
         left = await self._scribe.do(self._ledger.after_crash, shots)
-        await asyncio.to_thread(self._tidy)
         await self._landlords.begin(shots)
         by_task = {one.task: one for one in wanted}
         for job in _frames(left.reserved):
             # Nothing was sent. Its frame gets a new ticket at a price of today.
             await self._let_go(job.ticket)
+        await asyncio.to_thread(self._tidy)
         for job in _frames(left.in_doubt):
             one = self._known_again(job, by_task)
             if one is not None:
