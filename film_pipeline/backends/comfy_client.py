@@ -91,6 +91,8 @@ class ComfyClient:
         replies = await asyncio.gather(
             *(self._wire.get(f"/object_info/{quote(name)}", self._secret()) for name in missing)
         )
+        if replies and all(reply.status == 404 for reply in replies):
+            raise Broken("whatever answers there is no ComfyUI")
         for name, reply in zip(missing, replies, strict=True):
             known[name] = {} if reply.status == 404 else answered(reply).get(name, {})
         self._info = (asked_at, known)

@@ -75,12 +75,13 @@ class Hiring:
     async def found(self, hire: Hire, worker: str) -> None:
         """There is a machine for the hire."""
         job = hire.ticket.job
+        # Known before it is written, so that nobody takes the machine for a stranger's meanwhile.
+        self.hired[hire.ticket.backend, worker] = hire.ticket
+        self.on_the_way.pop(hire.frame_job, None)
         if hire.in_doubt_since:
             await self._scribe.do(self._ledger.resolve, job, Found(worker), hire.ticket.backend)
         else:
             await self._scribe.move(Move(job, JobState.SUBMITTED, worker, worker))
-        self.hired[hire.ticket.backend, worker] = hire.ticket
-        self.on_the_way.pop(hire.frame_job, None)
 
     async def came_to_nothing(self, hire: Hire, why: str) -> None:
         """There is none, and there will be none."""

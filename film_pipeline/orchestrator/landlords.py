@@ -147,8 +147,9 @@ class Landlords:
         """Whether nobody answers for a machine: neither this run nor another one that is just about to hear of it."""
         hires = await asyncio.to_thread(self._ledger.jobs.of, backend=report.backend or name, states=LIVE)
         return not any(
-            job.ticket.work == "worker" and frame_job_of(job.ticket) == report.ticket and not job.provider_id
+            job.provider_id == report.worker or (not job.provider_id and frame_job_of(job.ticket) == report.ticket)
             for job in hires
+            if job.ticket.work == "worker"
         )
 
     async def _forget_what_never_came(self, name: str, seen: Collection[str]) -> None:

@@ -38,9 +38,9 @@ from film_pipeline.stores.media import MediaStore
 SIZE = (64, 48)
 KEY, WATCH = "kill-order-key", "kill-watch-key"
 PRIVATE = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(b"the director of the floor").digest())
-POLL_S = 0.02
+POLL_S = 0.03
 PATIENCE = Patience(
-    news_s=0.1, away_s=0.5, in_hand_s=2.0, in_flight_s=0.3, goodbye_s=1.0, fetch_s=1.0, look_s=0.1, rest=0.02
+    news_s=0.1, away_s=0.5, in_hand_s=2.0, in_flight_s=0.3, goodbye_s=1.0, fetch_s=1.0, look_s=0.4, rest=0.02
 )
 GENERATION: Mapping[str, Mapping[str, Any]] = {
     "local": {"kind": "local-klein", "model": "klein-4b", "queue_depth": 3},
