@@ -1,10 +1,11 @@
 """Dailies: pictures appear as they land, by scene, day and backend."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from review_server import served, until
 from small_film import SmallFilm
 from starlette.testclient import TestClient
@@ -80,7 +81,7 @@ def test_all_of_it_plays_in_a_row_oldest_first(reviewed: str, page: Page) -> Non
     clips = page.evaluate("document.querySelector('[data-player]').player.reel.clips.map((clip) => clip.strip.stage)")
     assert len(clips) == 8 and clips[0] == "storyboard" and clips[-1] == "color"
     page.keyboard.press("End")
-    assert page.locator("[data-say=a]").inner_text().startswith("Finished")
+    expect(page.locator("[data-say=a]")).to_have_text(re.compile("^Finished"))
 
 
 def test_two_people_who_listen_do_not_keep_the_server_from_ending(made_film: SmallFilm, browser: Browser) -> None:

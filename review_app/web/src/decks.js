@@ -84,7 +84,11 @@ export class Pictures {
   }
 }
 
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20000;
+/** A browser that drops a seek (now and then, when the machine is busy) is asked again. */
+const ASK_AGAIN_MS = 2000;
+
+const nextPicture = () => new Promise(requestAnimationFrame);
 
 /** A film whose every frame is a key frame. Frames are counted from 0. */
 export class VideoDeck {
@@ -95,7 +99,10 @@ export class VideoDeck {
     this.wanted = -1;
     this.seeking = null;
     this.onframe = () => {};
+    this.ontold = () => {};
     this.playing = false;
+    this.told = -1;
+    this.watch();
   }
   ready() {
     if (this.video.readyState >= 1) return Promise.resolve();
@@ -119,37 +126,56 @@ export class VideoDeck {
     }
     return this.shown;
   }
-  /** Seek, and wait until the frame itself has been told to be on screen: "seeked" alone comes too early now and then. */
+  /**
+   * Seek, and wait until the frame itself has been told to be on screen: "seeked" alone comes too early now and then.
+   * A seek to the frame that is on screen already puts nothing new there, and nothing is told.
+   */
   present(frame) {
     return new Promise((done, failed) => {
-      const late = setTimeout(() => failed(new Error(`frame ${frame} does not come`)), PATIENCE_MS);
+      let over = false;
       const settled = () => {
+        if (over) return;
+        over = true;
+        clearInterval(again);
         clearTimeout(late);
+        this.video.removeEventListener("seeked", sought);
+        this.ontold = () => {};
         done();
       };
-      const look = (_, told) => {
-        if (this.rate.beginsAt(told.mediaTime) === frame) settled();
-        else this.video.requestVideoFrameCallback(look);
+      const sought = async () => {
+        // Nothing is put on a screen that nobody sees.
+        if (document.hidden) return settled();
+        await nextPicture();
+        await nextPicture();
+        if (this.told === frame && !this.video.seeking) settled();
       };
-      this.video.requestVideoFrameCallback(look);
-      // Nothing is put on a screen that nobody sees.
-      if (document.hidden) this.video.addEventListener("seeked", settled, { once: true });
-      this.video.currentTime = this.rate.middle(frame);
+      const ask = () => (this.video.currentTime = this.rate.middle(frame));
+      const again = setInterval(ask, ASK_AGAIN_MS);
+      const late = setTimeout(() => {
+        failed(new Error(`frame ${frame} does not come`));
+        settled();
+      }, PATIENCE_MS);
+      this.ontold = (told) => told === frame && settled();
+      this.video.addEventListener("seeked", sought);
+      ask();
+    });
+  }
+  /** Every frame that is put on screen, told as it is. */
+  watch() {
+    this.video.requestVideoFrameCallback((_, { mediaTime }) => {
+      this.told = this.rate.beginsAt(mediaTime);
+      this.ontold(this.told);
+      if (this.playing) {
+        this.shown = this.told;
+        this.onframe(this.shown);
+      }
+      this.watch();
     });
   }
   async play(speed) {
     this.playing = true;
     this.video.playbackRate = speed;
-    this.watch((this.watching = {}));
     await this.video.play();
-  }
-  watch(run) {
-    this.video.requestVideoFrameCallback((_, told) => {
-      if (!this.playing || this.watching !== run) return;
-      this.shown = this.rate.beginsAt(told.mediaTime);
-      this.onframe(this.shown);
-      this.watch(run);
-    });
   }
   pause() {
     this.playing = false;
