@@ -157,9 +157,10 @@ class Wire:
                 yield answer
 
     async def close(self) -> None:
-        if self._open is not None and self._loop is asyncio.get_running_loop():
-            await self._open.aclose()
-        self._open = None
+        # Put away first: whoever asks while it closes must not be given what is closing.
+        opened, self._open = self._open, None
+        if opened is not None and self._loop is asyncio.get_running_loop():
+            await opened.aclose()
 
     async def _send(
         self,

@@ -138,6 +138,7 @@ class Supervisor:
     def _open_rooms(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._keepers: set[asyncio.Task[None]] = set()
+        self._one_asks = asyncio.Lock()
         orders = Orders(self._made / "orders")
         self._sheet = CallSheet(self._told, self._patience.rest)
         self._scribe = Scribe(self._ledger)
@@ -168,7 +169,7 @@ class Supervisor:
     # Deciding
 
     async def _work_through(self) -> None:
-        while self._going_on:
+        while self._going_on or await self._takes_in_more():
             self._sheet.changed.clear()
             self._dispatch()
             self._give_up()
@@ -272,14 +273,22 @@ class Supervisor:
             await asyncio.sleep(2 * self._patience.look_s)
 
     async def _ask_for_more(self) -> None:
-        """Take in what was asked for meanwhile."""
+        """Take in what was asked for meanwhile, as long as the run goes on."""
         while self._more is not None:
             await asyncio.sleep(self._patience.more_s)
+            await self._takes_in_more()
+
+    async def _takes_in_more(self) -> bool:
+        """Whether anything was asked for that is to be made now. What is asked for last must not fall between runs."""
+        if self._more is None or self._stopping.is_set() or self._failure is not None:
+            return False
+        async with self._one_asks:
             try:
                 self._sheet.want(await asyncio.to_thread(self._more))
             except FilmProblem as problem:
                 # What is under way is no worse for it, and it is asked again in a moment.
                 log.warning("what else is wanted can't be told: %s", problem)
+        return self._going_on
 
     # House-keeping
 

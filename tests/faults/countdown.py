@@ -4,6 +4,7 @@ Nothing of the orchestrator is replaced: the interpreter's audit events tell of 
 SQLAlchemy's events of transactions.
 """
 
+import asyncio
 import logging
 import os
 import re
@@ -13,12 +14,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
 _FILES = frozenset({"os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate"})
 _WRITING = os.O_WRONLY | os.O_RDWR
+_METHOD = re.compile(r"<Request \[b'([A-Z]+)'\]>")
 
 WINDOWS = {
     "anywhere": r"",
@@ -27,13 +30,13 @@ WINDOWS = {
     "keeping the order": r"disk .*/orders/",
     "admitting": r"ledger UPDATE jobs SET state=.*jobs.state",
     "admitted": r"ledger after UPDATE jobs SET state=.*jobs.state",
-    "sending": r"http .*send_request_headers.started .*POST",
-    "sent": r"http .*send_request_body.complete",
-    "answered": r"http .*receive_response_headers.complete",
+    "sending": r"http POST send_request_headers.started",
+    "sent": r"http POST send_request_body.complete",
+    "answered": r"http POST receive_response_headers.complete",
     "moving": r"ledger UPDATE jobs SET state=.*held_micros",
     "moved": r"ledger after UPDATE jobs SET state=.*held_micros",
     "charging": r"ledger INSERT INTO spend",
-    "polling": r"http .*send_request_headers.started .*GET",
+    "polling": r"http GET send_request_headers.started",
     "fetching": r"disk .*/incoming/",
     "storing": r"disk .*/objects/",
     "recording": r"disk .*\.json",
@@ -63,6 +66,7 @@ class Countdown(logging.Handler):
         self._wanted = re.compile(WINDOWS[moment.window]) if moment is not None else None
         self._seen = 0
         self._writes = threading.local()
+        self._methods: WeakKeyDictionary[asyncio.Task[Any], str] = WeakKeyDictionary()
         self._one_by_one = threading.RLock()
 
     def begin(self) -> None:
@@ -88,7 +92,14 @@ class Countdown(logging.Handler):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.count(f"http {record.getMessage()[:120]}")
+        """httpcore names the method when it begins something with a request, and not when that is done."""
+        message, task = record.getMessage(), asyncio.current_task()
+        if task is None:
+            return
+        named = _METHOD.search(message)
+        if named is not None:
+            self._methods[task] = named[1]
+        self.count(f"http {self._methods.get(task, '')} {message[:120]}")
 
     def _of_disk(self, what: str, arguments: tuple[Any, ...]) -> None:
         if what == "open":

@@ -55,10 +55,12 @@ def check(floor: KillFloor, truth: Truth) -> None:
 
 
 def check_that_the_books_are_whole(floor: KillFloor, jobs: Iterable[Job]) -> None:
-    assert floor.ledger.spend.audit() == []
+    wrong = floor.ledger.spend.audit()
+    assert not wrong, f"the books are not whole: {wrong}"
     total = floor.ledger.spend.total()
     assert total.reserved_usd == total.uncertain_usd, "money is set aside for what has ended"
-    assert total.reserved_usd == sum((job.held_usd for job in jobs), NOTHING)
+    held = sum((job.held_usd for job in jobs), NOTHING)
+    assert total.reserved_usd == held, f"jobs hold {held}, the entries {total.reserved_usd}"
     alive = [job for job in jobs if job.state not in ENDED and job.state is not JobState.UNCERTAIN]
     assert not alive, f"still under way: {[(job.ticket.task, job.state.value) for job in alive]}"
 
@@ -144,7 +146,8 @@ def check_what_machines_cost(floor: KillFloor, frames: list[Job], workers: list[
         bill, price = line.usd, line.usd / line.seconds
         most = SECONDS_UNTIL_SEEN + (SECONDS_OF_LEASE if pod in reckoned else 0)
         seconds_more = (entered[pod] - bill) / price
-        assert -SECONDS_OF_ROUNDING <= seconds_more <= most, f"{pod}: {entered[pod]} is entered, billed is {bill}"
+        told = f"{pod}: {entered[pod]} is entered, billed is {bill} for {line.seconds} s: {document}"
+        assert -SECONDS_OF_ROUNDING <= seconds_more <= most, told
     assert set(entered) <= {*truth.machines, ""}, "money for machines that never were"
     assert not entered[""], "a frame was charged for no machine"
 
@@ -157,7 +160,7 @@ def check_the_board(floor: KillFloor, frames: list[Job]) -> None:
     for record in records:
         place = floor.made / record.media_path
         assert sha256_of_file(place) == record.content_hash_sha256, f"{place} is not what its record says"
-        assert sidecar_of(place).is_file()
+        assert sidecar_of(place).is_file(), f"{place} has no record beside it"
         assert made[record.ticket].ticket.frame == record.frame
     there = {path for path in (floor.made / "shots").rglob("*") if path.is_file()}
     places = {floor.made / record.media_path for record in records}

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,8 +22,11 @@ from film_pipeline import simulators
 from film_pipeline.core.jobs import LIVE, JobState
 from film_pipeline.simulators import Server
 from film_pipeline.simulators.book import Bill
+from film_pipeline.stores.ledger.books import utc_now
 
 HERE = Path(__file__).parent
+Counted = dict[str, tuple[int, int]]
+"""Orders and shown faults, by stand-in."""
 _MOST_LIVES = 8
 _SERVERLESS_RUNS_FASTER = 30.0
 _ENDPOINTS = {
@@ -66,6 +69,15 @@ class Seen:
         self.lasted_s += ended["seconds"]
 
 
+@dataclass(frozen=True)
+class Play:
+    """What is played. windows: in which processes are killed. floor: which part is broken on purpose, if any."""
+
+    seed: int
+    windows: Sequence[str] = tuple(WINDOWS)
+    floor: str = ""
+
+
 class Stage:
     """One runner with its own stand-ins, each in a process of its own."""
 
@@ -103,118 +115,35 @@ class Stage:
         read: dict[str, Any] = json.loads(line)
         return read
 
-    # One seed
-
-    def play(self, seed: int, seen: Seen, ledger: str = "") -> None:
+    def play(self, play: Play, seen: Seen, ledger: str = "") -> None:
         """Kill an orchestrator a few times, let it finish, and look whether everything holds. Raises Broken."""
-        chance = random.Random(seed)
-        root, name = self.folder / f"seed-{seed}", f"kill-{seed}"
-        places = Places(self.comfyui.url, self.pods.url, self.serverless.url, ledger)
-        weather = Weather.of(chance)
-        before = self._counted()
-        story = [f"weather: {weather.said()}"]
-        try:
-            self._prepare(root, ledger)
-            self._must(self.ask("sign", root, name, places), story)
-            weather.comes(self.comfyui, self.pods, self.serverless)
-            try:
-                self._kill_some(root, name, places, chance, seen, story)
-            finally:
-                weather.goes(self.comfyui, self.pods, self.serverless)
-            self._finish(root, name, places, seen, story)
-            floor = KillFloor(root, name, places)
-            try:
-                check(floor, self._truth(name, before))
-            finally:
-                floor.close()
-        except AssertionError as error:
-            kind = "postgres" if ledger else "sqlite"
-            alone = (
-                f"FILM_FAULT_RUNS=1 FILM_FAULT_SEED={seed} python -m pytest tests/faults -k killed_orchestrator_{kind}"
-            )
-            raise Broken("\n".join([f"seed {seed}: {error}", *story, f"again, alone: {alone}"])) from error
-        shutil.rmtree(root)
+        Seed(self, play, seen, ledger).through()
 
-    def _prepare(self, root: Path, ledger: str) -> None:
+    def prepare(self, root: Path, ledger: str = "") -> None:
+        """An empty production in a folder."""
         made = root / ".film"
         made.mkdir(parents=True)
         shutil.copy(self._templates / "film.sqlite", made)
         if not ledger:
             shutil.copy(self._templates / "ledger.sqlite", made)
 
-    def _kill_some(
-        self, root: Path, name: str, places: Places, chance: random.Random, seen: Seen, story: list[str]
-    ) -> None:
-        for _ in range(chance.choice([1, 1, 2, 3])):
-            how = _death(chance)
-            ended = self.ask("run", root, name, places, **how)
-            seen.lived(ended)
-            story.append(
-                f"{how}: status {ended['status']} after {ended['seconds']:.2f} s: {ended['said'].strip()[-1500:]}"
-            )
-            if "Traceback" in ended["said"] or "hung" in ended["said"]:
-                raise AssertionError("a run went wrong before it was killed")
-            if ended["status"]:
-                seen.killed += 1
-                seen.windows[how["moment"]["window"] if "moment" in how else "time"] += 1
-                seen.states.update(self._states(root, name, places))
-
-    def _states(self, root: Path, name: str, places: Places) -> set[str]:
-        """How jobs stood when the process died."""
-        floor = KillFloor(root, name, places)
-        try:
-            jobs = floor.ledger.jobs.of(states=LIVE)
-            return {f"{'worker ' if job.ticket.work == 'worker' else ''}{job.state.value}" for job in jobs}
-        finally:
-            floor.close()
-
-    def _finish(self, root: Path, name: str, places: Places, seen: Seen, story: list[str]) -> None:
-        """Run until nothing more can be done without a person."""
-        for _ in range(_MOST_LIVES):
-            ended = self.ask("run", root, name, places)
-            seen.lived(ended)
-            self._must(ended, story)
-            report = json.loads(ended["said"].strip().splitlines()[-1])
-            told = {job for job in report["uncertain"]}
-            others = {key: why for key, why in report["problems"].items() if not any(job in why for job in told)}
-            story.append(f"then: {report['made']} made, {len(told)} uncertain, {others}")
-            if not others and not self._under_way(root, name, places):
-                return
-            time.sleep(PATIENCE.in_flight_s)
-        raise AssertionError(f"it does not come to an end in {_MOST_LIVES} runs")
-
-    def _under_way(self, root: Path, name: str, places: Places) -> bool:
-        floor = KillFloor(root, name, places)
-        try:
-            living = [job for job in floor.ledger.jobs.of(states=LIVE)]
-            # A machine's doubt is cleared up by time; an order's by a person.
-            return any(job.state is not JobState.UNCERTAIN or job.ticket.work == "worker" for job in living)
-        finally:
-            floor.close()
-
-    @staticmethod
-    def _must(ended: dict[str, Any], story: list[str]) -> None:
-        if ended["status"] or "hung" in ended["said"]:
-            story.append(ended["said"][-4000:])
-            raise AssertionError(f"a run that nobody killed ended with status {ended['status']}")
+    @property
+    def servers(self) -> dict[str, Server]:
+        return {"comfyui": self.comfyui, "pods": self.pods, "serverless": self.serverless}
 
     # What the stand-ins know
 
-    def _counted(self) -> dict[str, int]:
+    def counted(self) -> Counted:
+        """How much they know by now: what comes after is of the next seed."""
         return {
-            name: len(server.control("bill")["orders"])
-            for name, server in (("comfyui", self.comfyui), ("pods", self.pods), ("serverless", self.serverless))
-        } | {name: len(server.faults_shown()) for name, server in self._faulty()}
-
-    def _faulty(self) -> list[tuple[str, Server]]:
-        return [("comfyui faults", self.comfyui), ("pods faults", self.pods), ("serverless faults", self.serverless)]
-
-    def _truth(self, name: str, before: dict[str, int]) -> Truth:
-        bills = {
-            which: _since(server.bill(), before[which])
-            for which, server in (("comfyui", self.comfyui), ("pods", self.pods), ("serverless", self.serverless))
+            name: (len(server.control("bill")["orders"]), len(server.faults_shown()))
+            for name, server in self.servers.items()
         }
-        shown = [one for which, server in self._faulty() for one in server.faults_shown()[before[which] :]]
+
+    def truth(self, name: str, before: Counted) -> Truth:
+        """What they know of the production of that name. before: as they were counted before it was made."""
+        bills = {which: _since(server.bill(), before[which][0]) for which, server in self.servers.items()}
+        shown = [one for which, server in self.servers.items() for one in server.faults_shown()[before[which][1] :]]
         machines = {pod["id"]: pod for pod in self.pods.control("pods") if pod["name"].startswith(f"film_{name}_")}
         spoiled = {one["of"] for one in shown if "of" in one and not one["kind"].startswith("boot_slow")}
         spoiled |= set(self.comfyui.control("forgotten"))
@@ -225,15 +154,111 @@ class Stage:
         return Truth(bills["comfyui"], bills["serverless"], bills["pods"], images, machines, spoiled)
 
 
+class Seed:
+    """One production that is made on a stage while its orchestrators are killed."""
+
+    def __init__(self, stage: Stage, play: Play, seen: Seen, ledger: str) -> None:
+        self._stage, self._play, self._seen, self._ledger = stage, play, seen, ledger
+        self._chance = random.Random(play.seed)
+        self._weather = Weather.of(self._chance)
+        self._root, self._name = stage.folder / f"seed-{play.seed}", f"kill-{play.seed}"
+        self._places = Places(stage.comfyui.url, stage.pods.url, stage.serverless.url, ledger)
+        self._story = [f"weather: {self._weather.said()}"]
+
+    def through(self) -> None:
+        """Raises Broken where something does not hold, with all that was done and how to do it again."""
+        before = self._stage.counted()
+        try:
+            self._stage.prepare(self._root, self._ledger)
+            self._must(self._ask("sign"))
+            self._weather.comes(*self._stage.servers.values())
+            try:
+                self._kill_some()
+            finally:
+                self._weather.goes(*self._stage.servers.values())
+            self._finish()
+            with self._opened() as floor:
+                check(floor, self._stage.truth(self._name, before))
+        except AssertionError as error:
+            raise Broken("\n".join([f"seed {self._play.seed}: {error}", *self._story, self._again()])) from error
+        shutil.rmtree(self._root)
+
+    def _again(self) -> str:
+        kind = "postgres" if self._ledger else "sqlite"
+        alone = f"FILM_FAULT_RUNS=1 FILM_FAULT_SEED={self._play.seed}"
+        return f"again, alone: {alone} python -m pytest tests/faults -k killed_orchestrator_{kind}"
+
+    def _ask(self, do: str, **how: Any) -> dict[str, Any]:
+        return self._stage.ask(do, self._root, self._name, self._places, floor=self._play.floor, **how)
+
+    @contextmanager
+    def _opened(self) -> Iterator[KillFloor]:
+        floor = KillFloor(self._root, self._name, self._places)
+        try:
+            yield floor
+        finally:
+            floor.close()
+
+    def _kill_some(self) -> None:
+        for _ in range(self._chance.choice([1, 1, 2, 3])):
+            how = _death(self._chance, self._play.windows)
+            ended = self._ask("run", **how)
+            self._seen.lived(ended)
+            said = ended["said"].strip()[-1500:]
+            self._story.append(f"{_now()} {how}: status {ended['status']} after {ended['seconds']:.2f} s: {said}")
+            if "Traceback" in ended["said"] or "hung" in ended["said"]:
+                raise AssertionError("a run went wrong before it was killed")
+            if ended["status"]:
+                self._seen.killed += 1
+                self._seen.windows[how["moment"]["window"] if "moment" in how else "time"] += 1
+                self._seen.states.update(self._states())
+
+    def _states(self) -> set[str]:
+        """How jobs stood when the process died."""
+        with self._opened() as floor:
+            jobs = floor.ledger.jobs.of(states=LIVE)
+            return {f"{'worker ' if job.ticket.work == 'worker' else ''}{job.state.value}" for job in jobs}
+
+    def _finish(self) -> None:
+        """Run until nothing more can be done without a person."""
+        for _ in range(_MOST_LIVES):
+            ended = self._ask("run")
+            self._seen.lived(ended)
+            self._must(ended)
+            report = json.loads(ended["said"].strip().splitlines()[-1])
+            told = set(report["uncertain"])
+            others = {key: why for key, why in report["problems"].items() if not any(job in why for job in told)}
+            self._story.append(f"{_now()} then: {report['made']} made, {len(told)} uncertain, {others}")
+            if not others and not self._under_way():
+                return
+            time.sleep(PATIENCE.in_flight_s)
+        raise AssertionError(f"it does not come to an end in {_MOST_LIVES} runs")
+
+    def _under_way(self) -> bool:
+        with self._opened() as floor:
+            living = floor.ledger.jobs.of(states=LIVE)
+            # A machine's doubt is cleared up by time; an order's by a person.
+            return any(job.state is not JobState.UNCERTAIN or job.ticket.work == "worker" for job in living)
+
+    def _must(self, ended: dict[str, Any]) -> None:
+        if ended["status"] or "hung" in ended["said"]:
+            self._story.append(ended["said"][-4000:])
+            raise AssertionError(f"a run that nobody killed ended with status {ended['status']}")
+
+
 def _since(bill: Bill, orders: int) -> Bill:
     return Bill(bill.orders[orders:], bill.charges)
 
 
-def _death(chance: random.Random) -> dict[str, Any]:
+def _now() -> str:
+    return utc_now().isoformat(timespec="milliseconds")
+
+
+def _death(chance: random.Random, windows: Sequence[str]) -> dict[str, Any]:
     """When a process is to die: after a time, or the n-th time that it is in some window."""
     if chance.random() < 0.3:
         return {"seconds": chance.uniform(0.0, 1.2)}
-    window = chance.choice(list(WINDOWS))
+    window = chance.choice(windows)
     number = chance.randint(1, 400) if window == "anywhere" else chance.choice([1, 1, 2, 3, 5, 8])
     return {"moment": asdict(Moment(window, number))}
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import runpod.endpoint  # noqa: F401  # takes seconds, and is else loaded by each of them
+from broken_floors import FLOORS
 from countdown import Countdown, Moment
-from kill_floor import KillFloor, Places, told
+from kill_floor import Places, told
 from sqlalchemy.dialects import sqlite  # noqa: F401
 
 _LONGEST_S = 60.0
@@ -29,7 +30,7 @@ def live(asked: dict[str, Any], says: int) -> None:
         os.write(says, (what + "\n").encode())
 
     moment = Moment(**asked["moment"]) if asked.get("moment") else None
-    floor = KillFloor(Path(asked["root"]), asked["name"], Places(**asked["places"]))
+    floor = FLOORS[asked.get("floor", "")](Path(asked["root"]), asked["name"], Places(**asked["places"]))
     if asked["do"] == "sign":
         floor.sign()
     else:
