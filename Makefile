@@ -44,6 +44,10 @@ review-campaign: setup
 	@sh deploy/browser.sh
 	SEEKS_A_RATE=500 $(BIN)/python -m pytest tests/review/test_frame_accuracy.py
 
+# The orchestrator, the ledger and the stores under kill, 1,000 seeds each. FILM_FAULT_SEED plays others.
+faults: setup
+	FILM_FAULT_RUNS=$${FILM_FAULT_RUNS:-1000} $(BIN)/python -m pytest tests/faults -s
+
 lint: .venv/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -66,6 +66,7 @@ class RunpodPods:
         self._klein = klein(plan.model, plan.precision)
         self._fleet = Fleet(name, plan, production, credentials, self._around)
         self.idle_s, self.silent_s = float(plan.idle_s), float(plan.silent_s)
+        self.listed_after_s = self._around.listed_after_s
         self._system: Mapping[str, Any] = {}
 
     def model(self, purpose: Purpose) -> Model:
@@ -160,6 +161,8 @@ class RunpodPods:
             if rented.pod.status in ("PROVISIONING", "STARTING") and not rented.ready:
                 continue  # Its container has not run yet, so it has no jobs.
             if await rented.client.find(ticket.job):
+                # It has something that we want, be it finished or not: it is not idle before that is home.
+                rented.to_fetch.add(ticket.job)
                 return f"{rented.pod.id}/{ticket.job}"
         return None
 
@@ -283,7 +286,7 @@ class RunpodPods:
     def forget(self, provider_id: str) -> None:
         rented = self._fleet.get(_pod(provider_id))
         if rented is not None:
-            rented.client.forget(_job(provider_id))
+            rented.let_go(_job(provider_id))
 
     async def close(self) -> None:
         await self._fleet.close()

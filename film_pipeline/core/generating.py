@@ -350,6 +350,8 @@ class Landlord(Protocol):
     """A machine that has had nothing to do for so long is to be ended."""
     silent_s: float
     """A machine that nobody calls for so long ends itself."""
+    listed_after_s: float
+    """A machine that was rented may be missing in its provider's list for so long."""
 
     def rent_with(self, tenant: Tenant) -> None:
         """From now on machines are rented with this tenant's money. Without a tenant none is."""

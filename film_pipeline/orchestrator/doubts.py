@@ -80,6 +80,8 @@ class Doubts:
         if await self._resolved(doubt, Found(provider_id)):
             one.provider_id, one.worker = provider_id, one.desk.machine_of(provider_id)
             one.desk.follow(one)
+        else:
+            one.desk.backend.forget(provider_id)
 
     async def _never_sent(self, doubt: Doubt) -> None:
         if await self._resolved(doubt, NeverSubmitted()):

@@ -154,10 +154,11 @@ class Landlords:
 
     async def _forget_what_never_came(self, name: str, seen: Collection[str]) -> None:
         """Hires of machines that had the time to appear, and did not, came to nothing."""
+        longest_s = self._patience.in_flight_s + self._renting[name].listed_after_s
         for hire in list(self.hiring.on_the_way.values()):
             if hire.ticket.backend != name or hire.frame_job in seen or not hire.in_doubt_since:
                 continue
-            if self._seconds_since(hire.in_doubt_since) > self._patience.in_flight_s:
+            if self._seconds_since(hire.in_doubt_since) > longest_s:
                 await self.hiring.came_to_nothing(hire, "no machine has appeared")
 
     async def _top_up(self, name: str, report: WorkerReport, hire: Ticket) -> None:

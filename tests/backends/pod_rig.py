@@ -89,6 +89,14 @@ class Rig:
         backend.rent_with(self.purse)
         return backend
 
+    async def taken_over(self, **around: Any) -> None:
+        """Another process takes over, and has found the one pod ready."""
+        self.backend = self.another_process(**around)
+        await self.backend.workers()
+        async with asyncio.timeout(3):
+            while (await self.backend.workers())[0].state != "ready":
+                await asyncio.sleep(0.05)
+
     async def submit(self, job: str = "", **work: Any) -> str:
         asked = a_work(**work)
         return await self.backend.submit(self.gate, a_ticket("pods", job=job or a_job(), work=asked), asked)

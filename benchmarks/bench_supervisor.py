@@ -1,0 +1,345 @@
+"""The supervisor: how fast it hands frames out, what it costs over a bare loop, how soon a signature is an order.
+
+Run it: python -m benchmarks.bench_supervisor. The stand-ins are ComfyUI servers in processes of their own; every check
+is on: signatures, tickets, orders kept on disk, each order looked up before it is sent, frames looked at and filed.
+The bare loop posts the same graphs, waits for them and fetches their pictures, and knows nothing of money or crashes.
+All figures of one call are of one run on one machine.
+"""
+
+import asyncio
+import datetime
+import hashlib
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
+
+from benchmarks.rows import Row
+from film_pipeline import simulators
+from film_pipeline.backends.comfy_graphs import upload_name
+from film_pipeline.backends.klein import klein
+from film_pipeline.backends.klein_orders import prepare
+from film_pipeline.backends.registry import backends_of
+from film_pipeline.core import keys
+from film_pipeline.core.gate import Approval, Covered
+from film_pipeline.core.generating import FrameWork, Guide
+from film_pipeline.core.production import Approver, Production
+from film_pipeline.core.recipe import Recipe
+from film_pipeline.core.record import Event, Lineage, Record
+from film_pipeline.orchestrator.supervisor import Supervisor
+from film_pipeline.orchestrator.wanted import Landed, More, Report, Wanted
+from film_pipeline.sensors.takes import TICK_S
+from film_pipeline.stores.filing import file_frames
+from film_pipeline.stores.frames import FrameStore
+from film_pipeline.stores.ledger import Ledger
+from film_pipeline.stores.ledger.jobs import Job
+from film_pipeline.stores.ledger.takes import Take, TakeWish
+from film_pipeline.stores.media import MediaStore
+
+DISPATCHED_PER_S_BAR, OVERHEAD_BAR, APPROVED_TO_SUBMITTED_S_BAR = 100.0, 1.05, 1.0
+SHOT, SIZE = "SC010_SH010", (64, 48)
+MODEL = "klein-4b"
+AT_ONCE = {"frame_s": 0.0, "load_s": 0.0, "node_s": 0.0, "history_s": 0.0, "previews": False}
+_POLL_S = 0.05
+
+
+def run(frames: int = 2000, slow_frames: int = 80, signatures: int = 60) -> list[Row]:
+    return [*_dispatch(frames), *_overhead(slow_frames), *_approved_to_submitted(signatures)]
+
+
+class Floor:
+    """A signed production whose frames go to these servers."""
+
+    def __init__(self, root: Path, servers: Sequence[str], depth: int) -> None:
+        self.made = root / ".film"
+        self.made.mkdir(parents=True)
+        self._key = Ed25519PrivateKey.generate()
+        self._director = Approver(name="director", public_key=keys.public_key_of(self._key))
+        plan = {"kind": "local-klein", "model": MODEL, "queue_depth": depth}
+        names = [f"server-{number}" for number in range(len(servers))]
+        self.production = Production(
+            name="bench",
+            title="Bench",
+            budget=Decimal("1000"),
+            generation={name: {**plan, "url_env": f"SERVER_{number}"} for number, name in enumerate(names)},
+            backends=tuple(names),
+            approvers=(self._director,),
+        )
+        environment = {f"SERVER_{number}": url for number, url in enumerate(servers)}
+        self.backends = backends_of(self.production, root, environment, poll_s=_POLL_S)
+        self.ledger = Ledger.of(self.production, self.made / "ledger.sqlite")
+        self.media, self.frames = MediaStore(self.made), FrameStore(self.made / "film.sqlite")
+        models = {name: backend.model("frame").said for name, backend in self.backends.items()}
+        self.covered = Covered(composition="c" * 64, look="1" * 64, direction="d" * 64, references={}, models=models)
+        self.guide = _guide(self.made / "plate.png")
+
+    def close(self) -> None:
+        self.ledger.close()
+        self.frames.close()
+
+    def signed(self, takes: int = 1) -> Take:
+        """A take that was just signed for."""
+        now = datetime.datetime.now(datetime.UTC)
+        approval = Approval(
+            id=str(uuid.uuid4()),
+            production="bench",
+            ledger=self.ledger.id,
+            shot=SHOT,
+            covered=self.covered,
+            backends=tuple(self.backends),
+            takes=takes,
+            cap_usd=Decimal("10"),
+            signer="director",
+            public_key=self._director.public_key,
+            signed_at=now.isoformat(),
+            expires_at=(now + datetime.timedelta(days=1)).isoformat(),
+        )
+        self.ledger.add(approval.signed_by(self._key))
+        take = self.ledger.open_take(TakeWish(SHOT, self.covered, tuple(self.backends), "director", "cli"))
+        assert isinstance(take, Take), take
+        return take
+
+    def wanted(self, take: int, frames: int) -> list[Wanted]:
+        return [Wanted(self.work(take, 1001 + number), tuple(self.backends)) for number in range(frames)]
+
+    def work(self, take: int, frame: int) -> FrameWork:
+        return FrameWork(
+            shot=SHOT,
+            work="take",
+            take=take,
+            frame=frame,
+            purpose="frame",
+            prompt=f"a desk at night, frame {frame}",
+            negative="",
+            guides=(self.guide,),
+            width=SIZE[0],
+            height=SIZE[1],
+            seed=take * 100_000 + frame,
+            covered=self.covered,
+        )
+
+    def run(self, wanted: Sequence[Wanted], more: More | None = None) -> Report:
+        report = Supervisor(self.ledger, self.backends, self.made, self.index, more=more).run(wanted)
+        assert not report.problems, report.problems
+        assert not self.ledger.spend.audit()
+        return report
+
+    def index(self, landed: Landed) -> None:
+        work = landed.work
+        picture = self.made / f"{landed.ticket.job}.png"
+        Image.fromarray(landed.picture).save(picture, compress_level=1)
+        place = f"shots/{work.shot}/render/t{work.take:03d}/{work.shot}_render_t{work.take:03d}.{work.frame}.png"
+        file_frames(self.media, self.frames, [(picture, _record(landed, place), place)])
+
+
+def _guide(path: Path) -> Guide:
+    across = np.linspace(0, 255, SIZE[0], dtype=np.uint8)
+    Image.fromarray(np.tile(across, (SIZE[1], 1))).convert("RGB").save(path)
+    return Guide("plate", "plate", path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _record(landed: Landed, place: str) -> Record:
+    work, backend = landed.work, landed.backend
+    recipe = Recipe({"work": work.sha256})
+    event = Event(engine=backend.name, provider="local", software="stand-in", author="bench", cost_usd=0.0)
+    return Record(
+        deliverable=Path(place).stem,
+        content_hash_sha256="",
+        engine_summary=(backend.name,),
+        license_summary=("own work",),
+        lineage=Lineage(kind="render", shot=work.shot, events=(event,)),
+        stage="render",
+        version=work.take,
+        frame=work.frame,
+        role="generated",
+        media_path=place,
+        media_bytes=0,
+        recipe_sha256=recipe.sha256,
+        recipe=recipe.ingredients,
+        take=work.take,
+        ticket=landed.ticket.job,
+    )
+
+
+@contextmanager
+def _servers(folder: Path, number: int, **timing: Any) -> Iterator[list[str]]:
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                simulators.in_process("comfyui", folder / f"comfyui-{one}", **{**AT_ONCE, **timing})
+            ).url
+            for one in range(number)
+        ]
+
+
+@contextmanager
+def _floor(number: int, depth: int, **timing: Any) -> Iterator[tuple[Floor, list[str]]]:
+    """A floor with servers that nobody has used."""
+    with tempfile.TemporaryDirectory() as folder, _servers(Path(folder), number, **timing) as urls:
+        floor = Floor(Path(folder) / "film", urls, depth)
+        try:
+            yield floor, urls
+        finally:
+            floor.close()
+
+
+# Handing out
+
+
+def _dispatch(frames: int) -> list[Row]:
+    with _floor(2, depth=100) as (floor, _):
+        began = time.monotonic()
+        floor.run(floor.wanted(floor.signed().take, frames))
+        seconds = time.monotonic() - began
+        jobs = floor.ledger.jobs.of()
+    assert len(jobs) == frames
+    out = frames / _seconds_between(min(job.reserved_at for job in jobs), max(job.submitted_at for job in jobs))
+    home = frames / seconds
+    with _floor(2, depth=100) as (floor, urls):
+        bare = frames / asyncio.run(_bare_loop(floor, urls, floor.wanted(1, frames), depth=100))
+    return [
+        Row(f"{frames} frames handed out a second", out, "frames/s", DISPATCHED_PER_S_BAR, None, out >= 100.0),
+        Row("  made, fetched, looked at and filed a second", home, "frames/s"),
+        Row("  by the bare loop, which only fetches them", bare, "frames/s"),
+    ]
+
+
+def _seconds_between(first: str, last: str) -> float:
+    return (datetime.datetime.fromisoformat(last) - datetime.datetime.fromisoformat(first)).total_seconds()
+
+
+# Over a bare loop
+
+
+def _overhead(frames: int) -> list[Row]:
+    with _floor(4, depth=2, frame_s=1.0) as (floor, _):
+        wanted = floor.wanted(floor.signed().take, frames)
+        began = time.monotonic()
+        floor.run(wanted)
+        ours = time.monotonic() - began
+    with _floor(4, depth=2, frame_s=1.0) as (floor, urls):
+        bare = asyncio.run(_bare_loop(floor, urls, floor.wanted(1, frames), depth=2))
+    ratio = ours / bare
+    return [
+        Row(f"{frames} frames of 1 s on 4 servers, by the supervisor", ours, "s"),
+        Row("  by a bare loop", bare, "s"),
+        Row("  the supervisor over the bare loop", ratio, "times", OVERHEAD_BAR, None, ratio <= OVERHEAD_BAR),
+    ]
+
+
+async def _bare_loop(floor: Floor, urls: Sequence[str], wanted: Sequence[Wanted], depth: int) -> float:
+    """Seconds that it takes to have every frame made and fetched, `depth` of them on a server at once."""
+    left = iter(wanted)
+    into = floor.made / "bare"
+    into.mkdir()
+
+    async def work_off(client: httpx.AsyncClient) -> None:
+        for one in left:
+            await _made_and_fetched(client, one.work, into)
+
+    async with _clients(urls) as clients:
+        began = time.monotonic()
+        for client in clients:
+            guide = floor.guide
+            files = {"image": (upload_name(guide), guide.path.read_bytes(), "image/png")}
+            (await client.post("/upload/image", files=files, data={"type": "input"})).raise_for_status()
+        await asyncio.gather(*(work_off(client) for client in clients for _ in range(depth)))
+        return time.monotonic() - began
+
+
+@asynccontextmanager
+async def _clients(urls: Sequence[str]) -> AsyncIterator[list[httpx.AsyncClient]]:
+    limits = httpx.Limits(max_connections=64)
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(httpx.AsyncClient(base_url=url, limits=limits, timeout=60, trust_env=False))
+            for url in urls
+        ]
+
+
+async def _made_and_fetched(client: httpx.AsyncClient, work: FrameWork, into: Path) -> None:
+    graph = prepare(work, klein(MODEL, "bf16")).graph
+    posted = await client.post("/prompt", json={"prompt": graph})
+    job = posted.raise_for_status().json()["prompt_id"]
+    while True:
+        history = (await client.get(f"/history/{job}")).json()
+        if job in history:
+            break
+        await asyncio.sleep(_POLL_S)
+    [picture] = [one for output in history[job]["outputs"].values() for one in output["images"]]
+    answer = await client.get("/view", params=picture)
+    (into / f"{work.frame}.png").write_bytes(answer.raise_for_status().content)
+
+
+# From the signature to the order
+
+
+def _approved_to_submitted(signatures: int) -> list[Row]:
+    """While the supervisor works on a take, others are signed for at odd moments, one frame each."""
+    chance = random.Random(7)
+    with _floor(2, depth=20, frame_s=0.2) as (floor, _):
+        signed_at: dict[int, datetime.datetime] = {}
+        done = threading.Event()
+
+        def sign() -> None:
+            try:
+                time.sleep(2)
+                for _ in range(signatures):
+                    began = datetime.datetime.now(datetime.UTC)
+                    signed_at[floor.signed().take] = began
+                    time.sleep(chance.uniform(0.05, 0.5))
+            finally:
+                done.set()
+
+        first, news = floor.signed(), floor.ledger.takes.news()
+        news.read()
+        director = threading.Thread(target=sign)
+        director.start()
+
+        def more() -> list[Wanted]:
+            takes = [frame for take in news.read() for frame in floor.wanted(take.take, 1)]
+            # The run goes on for as long as somebody signs.
+            return takes or ([] if done.is_set() else [_another(floor, first.take, len(signed_at))])
+
+        floor.run(floor.wanted(first.take, 20), more)
+        director.join()
+        took = sorted(_waited(job, signed_at) for job in floor.ledger.jobs.of() if job.ticket.take in signed_at)
+    assert len(took) == signatures
+    half, most = statistics.median(took), took[round(0.95 * (len(took) - 1))]
+    bar = APPROVED_TO_SUBMITTED_S_BAR
+    return [
+        Row(f"signed until ordered, supervisor at work, {signatures} times, p50", half, "s"),
+        Row("  p95", most, "s", bar, None, most <= bar),
+        Row("  the longest", took[-1], "s"),
+        Row("  where no run is at work: a tick of the sensor, at most", float(TICK_S), "s"),
+    ]
+
+
+def _another(floor: Floor, take: int, number: int) -> Wanted:
+    return Wanted(floor.work(take, 2000 + number), tuple(floor.backends))
+
+
+def _waited(job: Job, signed_at: dict[int, datetime.datetime]) -> float:
+    return (datetime.datetime.fromisoformat(job.submitted_at) - signed_at[job.ticket.take]).total_seconds()
+
+
+def main() -> None:
+    for row in run():
+        sys.stdout.write(f"{row}\n")
+
+
+if __name__ == "__main__":
+    main()
