@@ -44,7 +44,8 @@ class CallSheet:
         self.changed = asyncio.Event()
         self.in_hand: dict[str, InHand] = {}
         self._told, self._rest = told, rest
-        self._fresh: dict[tuple[str, ...], deque[Frame]] = {}
+        self._fresh: dict[tuple[bool, tuple[str, ...]], deque[Frame]] = {}
+        self._takes: set[tuple[str, str, int]] = set()
         self._held: list[Frame] = []
         self._known: set[str] = set()
         self._places: Counter[Key] = Counter()
@@ -52,11 +53,16 @@ class CallSheet:
     # What is wanted
 
     def want(self, wanted: Iterable[Wanted]) -> None:
-        """Take frames in; what is known already is passed over."""
+        """Take frames in; what is known already is passed over.
+
+        The first frame of a take goes out before the others of every take: somebody has just signed for it and waits.
+        """
         for one in wanted:
             if one.task not in self._known:
                 self._known.add(one.task)
-                self._fresh.setdefault(one.backends, deque()).append(Frame(one))
+                take = one.key[:3]
+                self._fresh.setdefault((take in self._takes, one.backends), deque()).append(Frame(one))
+                self._takes.add(take)
                 self.changed.set()
 
     def know(self, task: str) -> None:
@@ -75,7 +81,7 @@ class CallSheet:
 
     def queues(self) -> Iterator[deque[Frame]]:
         """Frames that were never tried, by the backends that they may use: they only differ in what they show."""
-        return iter([frames for frames in self._fresh.values() if frames])
+        return iter([frames for _, frames in sorted(self._fresh.items(), key=_is_later) if frames])
 
     def held(self) -> list[Frame]:
         """Frames that were tried before, or whose place another order of the same place has to leave first."""
@@ -89,8 +95,8 @@ class CallSheet:
         dropped = [frame for frame in self._all_waiting() if hopeless(frame)]
         gone = set(map(id, dropped))
         self._held = [frame for frame in self._held if id(frame) not in gone]
-        for backends, frames in self._fresh.items():
-            self._fresh[backends] = deque(frame for frame in frames if id(frame) not in gone)
+        for which, frames in self._fresh.items():
+            self._fresh[which] = deque(frame for frame in frames if id(frame) not in gone)
         return dropped
 
     def unfinished(self) -> list[Key]:
@@ -164,3 +170,7 @@ class CallSheet:
             frame.not_before = time.monotonic() + pause_s * self._rest
             self.hold(frame)
             self.changed.set()
+
+
+def _is_later(queue: tuple[tuple[bool, tuple[str, ...]], deque[Frame]]) -> bool:
+    return queue[0][0]

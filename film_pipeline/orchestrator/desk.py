@@ -110,8 +110,9 @@ class Desk:
             self._willing_at = self._heard_at = self.now()
         self.health = health
         self._prices.clear()
-        # What is on its way it can't know of yet.
-        self._free = health.slots - self.going_out
+        # What is on its way it can't know of yet. What is done there frees its room when we hear of it.
+        unheard = max(len(self.ids) - health.queued, 0)
+        self._free = health.slots - self.going_out - unheard
         if health.ready or self.breaker.open:
             self._willing_at = self.now()
         if not health.away:
