@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from shutil import copytree
+from shutil import copyfile, copytree
 
 import pytest
 from kill_checks import Truth, check, check_that_no_frame_is_paid_twice
@@ -15,6 +15,7 @@ from kill_floor import KillFloor, Places
 from kill_stage import Broken, Play, Seen, Stage, staged
 
 from film_pipeline.core.jobs import JobState
+from film_pipeline.orchestrator.orders import Orders
 from film_pipeline.simulators.book import Bill, Charge
 from film_pipeline.stores.filing import sidecar_of
 from film_pipeline.stores.leases import claim
@@ -206,6 +207,27 @@ def test_the_checks_notice_a_claim_that_was_not_let_go(whole: tuple[Path, Places
     floor, truth = opened(whole, tmp_path)
     with claim(floor.made, "render", "all of the floor"), pytest.raises(AssertionError, match="is still claimed"):
         check(floor, truth)
+    floor.close()
+
+
+def test_a_job_that_is_indexed_twice_is_one_frame(
+    stage: Stage, whole: tuple[Path, Places, Truth], tmp_path: Path
+) -> None:
+    """As after a kill between the last line of the filing and the ledger's."""
+    floor, truth = opened(whole, tmp_path)
+    job = job_of(floor, "local")
+    ticket, before = job.ticket, sorted((record.media_path, record.ticket) for record in floor.frames.records())
+    [place] = [floor.made / path for path, name in before if name == ticket.job]
+    incoming = floor.made / "incoming" / ticket.job
+    incoming.mkdir()
+    copyfile(place, incoming / "given.png")
+    Orders(floor.made / "orders").keep({ticket.job: floor.work(ticket.shot, ticket.frame or 0)})
+    rewritten(floor, "UPDATE jobs SET state = 'fetched' WHERE job = ?", ticket.job)
+    ended = stage.ask("run", floor.root, NAME, floor.places)
+    assert ended["status"] == 0, ended["said"]
+    assert job_of(floor, "local").state is JobState.INDEXED
+    assert sorted((record.media_path, record.ticket) for record in floor.frames.records()) == before
+    check(floor, truth)
     floor.close()
 
 
