@@ -64,16 +64,22 @@ class Doubts:
         try:
             provider_id = await one.desk.backend.find(one.ticket)
         except SubmitUncertain as error:
-            if not error.ask_again:
+            if not error.ask_again and self._is_open(doubt):
                 self._leave_to_a_person(doubt, str(error))
             return
         except _AWAY as error:
             log.info("job %s stays in doubt: %s", one.job, error)
             return
+        if not self._is_open(doubt):
+            # It was given up while the provider thought it over: a person is told already, and the next run asks again.
+            return
         if provider_id is not None:
             await self._found(doubt, provider_id)
         elif asked_at - doubt.since >= self._patience.in_flight_s:
             await self._never_sent(doubt)
+
+    def _is_open(self, doubt: Doubt) -> bool:
+        return self._open.get(doubt.one.job) is doubt
 
     async def _found(self, doubt: Doubt, provider_id: str) -> None:
         one = doubt.one
