@@ -56,8 +56,11 @@ AT_ONCE = {"frame_s": 0.0, "load_s": 0.0, "node_s": 0.0, "history_s": 0.0, "prev
 _POLL_S = 0.05
 
 
-def run(frames: int = 2000, slow_frames: int = 120, signatures: int = 60) -> list[Row]:
-    return [*_dispatch(frames), *_overhead(slow_frames), *_approved_to_submitted(signatures)]
+def run(frames: int = 2000, over_http: int = 200, slow_frames: int = 80, signatures: int = 60) -> Iterator[Row]:
+    yield from _dispatch(frames)
+    yield from _dispatch_over_http(over_http)
+    yield from _overhead(slow_frames)
+    yield from _approved_to_submitted(signatures)
 
 
 class Floor:
@@ -206,18 +209,25 @@ def _floor(number: int, depth: int, **timing: Any) -> Iterator[tuple[Floor, list
 def _dispatch(frames: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, closing(Floor(Path(folder) / "film")) as floor:
         out, home, worked_ms = _through(floor, frames)
-    with _floor(2, depth=100) as (floor, _):
-        out_over_http, home_over_http, _ = _through(floor, frames)
-    with _floor(2, depth=100) as (floor, urls):
-        bare = frames / asyncio.run(_bare_loop(floor, urls, floor.wanted(1, frames), depth=100))
     bar = DISPATCHED_PER_S_BAR
     return [
         Row(f"{frames} frames, had at once: handed out a second", out, "frames/s", bar, None, out >= bar),
         Row("  fetched, looked at and filed a second", home, "frames/s"),
         Row("  work of this process for each, all in all", worked_ms, "ms"),
-        Row("  by 2 ComfyUI stand-ins: handed out a second", out_over_http, "frames/s"),
-        Row("  by 2 ComfyUI stand-ins: filed a second", home_over_http, "frames/s"),
-        Row("  by the same stand-ins for the bare loop: fetched a second", bare, "frames/s"),
+    ]
+
+
+def _dispatch_over_http(frames: int) -> list[Row]:
+    """The stand-ins take most of the time: they check graphs, make pictures and share the machine with us."""
+    with _floor(2, depth=8) as (floor, _):
+        out, home, worked_ms = _through(floor, frames)
+    with _floor(2, depth=8) as (floor, urls):
+        bare = frames / asyncio.run(_bare_loop(floor, urls, floor.wanted(1, frames), depth=8))
+    return [
+        Row(f"{frames} frames by 2 ComfyUI stand-ins: handed out a second", out, "frames/s"),
+        Row("  fetched, looked at and filed a second", home, "frames/s"),
+        Row("  work of this process for each, all in all", worked_ms, "ms"),
+        Row("  by the bare loop, which only fetches them", bare, "frames/s"),
     ]
 
 
@@ -349,6 +359,7 @@ def _waited(floor: Floor, take: int, began: datetime.datetime) -> float:
 def main() -> None:
     for row in run():
         sys.stdout.write(f"{row}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

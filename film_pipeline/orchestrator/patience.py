@@ -25,5 +25,5 @@ class Patience:
     goodbye_s: float = 5.0
     fetch_s: float = 120.0
     look_s: float = 2.0
-    more_s: float = 0.25
+    more_s: float = 0.1
     rest: float = 1.0
