@@ -191,7 +191,7 @@ def test_what_is_signed_while_frames_are_made_is_made_by_the_same_run(stage: Sta
 
     with Film(stage.film.root) as film, Film(stage.film.root) as director, ThreadPoolExecutor(1) as elsewhere:
         sign(director, signing(FIRST))
-        local.fail("slow", "GET /view", times=1, seconds=5)
+        local.fail("slow", "GET /view", times=1, seconds=10)
         run = elsewhere.submit(Line(film, DEPARTMENTS).work, "render", [FIRST, SECOND])
         until(lambda: local.bill().orders != ())
         sign(director, signing(SECOND))
