@@ -37,7 +37,7 @@ studio: setup
 
 test: setup lint
 	@sh deploy/browser.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # Frame accuracy of playback: 500 random seeks at every rate, in real Chromium. Then the load: 10,000 shots and
 # 1,000,000 frames, held to their bars; it takes half an hour and a machine that does nothing else.
@@ -45,6 +45,10 @@ review-campaign: setup
 	@sh deploy/browser.sh
 	SEEKS_A_RATE=500 $(BIN)/python -m pytest tests/review/test_frame_accuracy.py
 	PYTHONPATH=. $(BIN)/python -m benchmarks.bench_review --bars
+
+# The orchestrator, the ledger and the stores under kill, 1,000 seeds each. FILM_FAULT_SEED plays others.
+faults: setup
+	FILM_FAULT_RUNS=$${FILM_FAULT_RUNS:-1000} $(BIN)/python -m pytest tests/faults -s
 
 lint: .venv/.ready
 	$(BIN)/ruff check .

@@ -24,7 +24,7 @@ from film_pipeline.stores.filing import (
     sidecar_of,
 )
 from film_pipeline.stores.frames import FrameStore
-from film_pipeline.stores.leases import claim, claim_production
+from film_pipeline.stores.leases import claim, claim_if_free, claim_production
 from film_pipeline.stores.media import MediaStore
 from film_pipeline.stores.rebuild import rebuild, verify
 
@@ -382,6 +382,15 @@ def test_the_second_claim_waits_says_so_and_comes_when_the_first_ends(tmp_path: 
         "first",
         "second",
     ]
+
+
+def test_a_claim_that_is_not_free_is_not_waited_for(tmp_path: Path) -> None:
+    with claim_if_free(tmp_path, "render", SHOT) as first, claim_if_free(tmp_path, "render", SHOT) as second:
+        assert (first, second) == (True, False)
+    with claim(tmp_path, "render", SHOT), claim_if_free(tmp_path, "render", SHOT) as third:
+        assert not third
+    with claim_if_free(tmp_path, "render", SHOT) as fourth:
+        assert fourth
 
 
 def test_a_killed_process_frees_its_claim_even_if_its_forked_worker_lives(tmp_path: Path) -> None:

@@ -401,7 +401,7 @@ def _order_of_a_dead_run(film: Film) -> str:
     )
     assert isinstance(placed, Reserved)
     [ticket] = placed.to_submit
-    Orders(film.made / "orders").keep(ticket.job, work)
+    Orders(film.made / "orders").keep({ticket.job: work})
     film.ledger.admit(ticket, covered)
     film.ledger.move(Move(ticket.job, JobState.SUBMITTED, ticket.job))
     return ticket.job

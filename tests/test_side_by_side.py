@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from film_pipeline.core.problems import FilmProblem
-from film_pipeline.departments.side_by_side import Together, side_by_side
+from film_pipeline.departments.side_by_side import Adding, side_by_side
 
 
 def test_results_come_in_the_order_of_the_works() -> None:
@@ -38,7 +38,7 @@ def test_a_problem_is_told_after_all_have_ended() -> None:
 
 def test_progress_is_the_sum_and_never_goes_back() -> None:
     told: list[int] = []
-    together = Together(told.append)
+    together = Adding(told.append)
     parts = [together.one() for _ in range(4)]
 
     def work(part: int) -> None:

@@ -9,25 +9,28 @@ import os
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from film_pipeline.backends.comfy_check import ObjectInfo, check_graph, files_lacking, validation_problem
-from film_pipeline.backends.comfy_graphs import Graph, classes_of, upload_name
+from film_pipeline.backends.comfy_graphs import Graph, classes_of
 from film_pipeline.backends.comfy_history import ABSENT, Standing, in_history, in_queue
+from film_pipeline.backends.comfy_shelf import NotRunning, Shelf, answered
 from film_pipeline.backends.comfy_socket import Heard, Listener
 from film_pipeline.backends.credentials import Order, Secret
 from film_pipeline.backends.downloads import save_picture
 from film_pipeline.backends.klein import Klein
 from film_pipeline.backends.wire import Broken, Reply, Unreached, Wire
-from film_pipeline.core.generating import Guide, News, Progress, SubmitFailed, SubmitUncertain
+from film_pipeline.core.generating import FetchFailed, Guide, News, Progress, SubmitFailed, SubmitUncertain
 from film_pipeline.core.problems import FilmProblem
 
 ENDED = frozenset({Progress.DONE, Progress.FAILED, Progress.CANCELLED, Progress.GONE})
 _INFO_LASTS_S = 600.0
 _LOOK_AGAIN_S = (0.2, 0.8, 2.0)
+_TOGETHER_S = 0.01
 
 
 class ComfyClient:
@@ -45,7 +48,7 @@ class ComfyClient:
         timeout_s: float = 60.0,
         worker: str = "",
     ) -> None:
-        self._wire = Wire(url, timeout_s=timeout_s)
+        self._wire = Wire(url, timeout_s=timeout_s, pause_s=0.2 * min(poll_s, 1.0))
         self._secret = secret
         self._poll_s = poll_s
         self._worker = worker
@@ -54,8 +57,9 @@ class ComfyClient:
         self._told: dict[str, tuple[Progress, float]] = {}
         self._absent_since: dict[str, float] = {}
         self._cancelled: set[str] = set()
+        self._done: dict[str, Standing] = {}
         self._ours: set[str] = set()
-        self._uploaded: set[str] = set()
+        self._shelf = Shelf(self._wire, secret)
         self._posting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._info: tuple[float, dict[str, Any]] = (0.0, {})
         self.silent_since: float | None = None
@@ -67,7 +71,7 @@ class ComfyClient:
 
     async def system(self) -> Mapping[str, Any]:
         """`/system_stats`: which ComfyUI that is, on which devices. It answers only when ComfyUI itself does."""
-        answer = _answered(await self._wire.get("/system_stats", self._secret(), tries=1))
+        answer = answered(await self._wire.get("/system_stats", self._secret(), tries=1))
         if "system" not in answer:
             raise Broken("whatever answers there is no ComfyUI")
         return answer
@@ -87,8 +91,10 @@ class ComfyClient:
         replies = await asyncio.gather(
             *(self._wire.get(f"/object_info/{quote(name)}", self._secret()) for name in missing)
         )
+        if replies and all(reply.status == 404 for reply in replies):
+            raise Broken("whatever answers there is no ComfyUI")
         for name, reply in zip(missing, replies, strict=True):
-            known[name] = {} if reply.status == 404 else _answered(reply).get(name, {})
+            known[name] = {} if reply.status == 404 else answered(reply).get(name, {})
         self._info = (asked_at, known)
         return known
 
@@ -108,44 +114,6 @@ class ComfyClient:
             self._info = (0.0, {})
         return problem
 
-    async def upload(self, guides: Sequence[Guide]) -> None:
-        """Bring references there, each under the name of its content, unless it is there. Raises FilmProblem."""
-        for guide in {guide.sha256: guide for guide in guides}.values():
-            name = upload_name(guide)
-            if name in self._uploaded:
-                continue
-            size = guide.path.stat().st_size
-            there = await self._wire.head("/view", self._secret(), {"filename": name, "type": "input", "subfolder": ""})
-            if there != size:
-                await self._upload(name, guide)
-            self._uploaded.add(name)
-
-    async def _upload(self, name: str, guide: Guide) -> None:
-        content = await asyncio.to_thread(guide.path.read_bytes)
-        boundary = f"film{uuid.uuid4().hex}"
-        body = b"".join(
-            [
-                *(_field(boundary, field, value) for field, value in (("type", "input"), ("subfolder", ""))),
-                f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n'.encode(),
-                b"Content-Type: application/octet-stream\r\n\r\n",
-                content,
-                f"\r\n--{boundary}--\r\n".encode(),
-            ]
-        )
-        reply = await self._wire.post_bytes(
-            "/upload/image", body, f"multipart/form-data; boundary={boundary}", self._secret()
-        )
-        if reply.status == 413:
-            raise FilmProblem(
-                f"the reference {guide.name} is larger than ComfyUI takes",
-                "make it smaller, or raise --max-upload-size",
-            )
-        given = _answered(reply).get("name")
-        if given != name:
-            raise FilmProblem(
-                f"ComfyUI holds another picture under the name {name}", "remove it from ComfyUI's input folder"
-            )
-
     async def post(
         self, order: Order, job: str, graph: Graph, guides: Sequence[Guide], notes: Mapping[str, Any]
     ) -> str:
@@ -159,10 +127,10 @@ class ComfyClient:
             try:
                 if await self._has(job):
                     return job
-                await self.upload(guides)
+                await self._shelf.upload(guides)
             except (Unreached, Broken) as error:
                 raise SubmitFailed(f"{shot}: ComfyUI at {self.url} is away: {error}", 5.0, spill=True) from error
-            except FilmProblem as error:
+            except (FilmProblem, OSError) as error:
                 raise SubmitFailed(str(error)) from error
             self._listener.open()
             self._ours.add(job)
@@ -194,7 +162,7 @@ class ComfyClient:
         if reply.status >= 500:
             return await self._after_error(job, shot, reply)
         if reply.status == 400:
-            self._uploaded.clear()
+            self._shelf.forget()
             raise SubmitFailed(str(validation_problem(shot, graph, _object_or_nothing(reply))))
         if not reply.ok:
             raise SubmitFailed(f"{shot}: ComfyUI answered {reply.status}: {reply.said}")
@@ -221,7 +189,8 @@ class ComfyClient:
             if await self._has(job):
                 return job
         except (Unreached, Broken) as error:
-            raise SubmitUncertain(f"{shot}: ComfyUI answered {reply.status} and then nothing more") from error
+            said = f"{shot}: ComfyUI answered {reply.status} and then nothing more"
+            raise SubmitUncertain(said, ask_again=True) from error
         raise SubmitFailed(f"{shot}: ComfyUI answered {reply.status}: {reply.said}", 2.0)
 
     async def _after_silence(self, job: str, shot: str, why: str) -> str:
@@ -233,7 +202,7 @@ class ComfyClient:
                     return job
             except (Unreached, Broken):
                 continue
-        raise SubmitUncertain(f"{shot}: ComfyUI may have the order: {why}")
+        raise SubmitUncertain(f"{shot}: ComfyUI may have the order: {why}", ask_again=True)
 
     async def _has(self, job: str) -> bool:
         """Whether the server has a job at all.
@@ -244,7 +213,7 @@ class ComfyClient:
         if reply.status == 404 and _object_or_nothing(reply).get("error") == "Job not found":
             return False
         if reply.status != 404:
-            return bool(_answered(reply))
+            return bool(answered(reply))
         return not (await self.standings([job]))[job].absent
 
     async def find(self, job: str) -> bool:
@@ -254,37 +223,52 @@ class ComfyClient:
         except NotRunning:
             return False
         except (Unreached, Broken) as error:
-            raise SubmitUncertain(f"ComfyUI at {self.url} does not say whether it has job {job}: {error}") from error
+            said = f"ComfyUI at {self.url} does not say whether it has job {job}: {error}"
+            raise SubmitUncertain(said, ask_again=True) from error
 
-    async def standings(self, jobs: Sequence[str]) -> dict[str, Standing]:
-        """How jobs stand.
+    async def standings(self, jobs: Sequence[str], settled: Collection[str] = ()) -> dict[str, Standing]:
+        """How jobs stand. settled: those whose history is there by all accounts, so that nothing else need be asked.
 
         The queue is read before history: jobs only ever move from the one to the other, and in one step.
         """
         try:
-            queued = await self._queue()
-            rest = [job for job in jobs if job not in queued]
-            ended = dict(zip(rest, await asyncio.gather(*(self._ended(job) for job in rest)), strict=True))
+            found = await self._histories([job for job in jobs if job in settled])
+            rest = [job for job in jobs if job not in found]
+            if rest:
+                found |= await self._queue()
+                absent = [job for job in rest if job not in found]
+                found |= dict(zip(absent, await asyncio.gather(*(self._ended(job) for job in absent)), strict=True))
         except (Unreached, Broken):
             self.silent_since = self.silent_since or time.monotonic()
             raise
         self.silent_since = None
-        return {job: queued.get(job) or ended[job] for job in jobs}
+        return {job: found[job] for job in jobs}
+
+    async def _histories(self, jobs: Sequence[str]) -> dict[str, Standing]:
+        """Those of the jobs that have ended."""
+        answers = await asyncio.gather(*(self._history(job) for job in jobs))
+        return {job: ended for job, ended in zip(jobs, answers, strict=True) if ended is not None}
 
     async def _queue(self) -> dict[str, Standing]:
-        answer = _answered(await self._wire.get("/queue", self._secret()))
+        answer = answered(await self._wire.get("/queue", self._secret()))
         try:
             return in_queue(answer)
         except (KeyError, TypeError, IndexError) as error:
             raise Broken("whatever answers there has no queue") from error
 
+    async def _history(self, job: str) -> Standing | None:
+        history = answered(await self._wire.get(f"/history/{job}", self._secret()))
+        if job not in history:
+            return None
+        try:
+            return in_history(history[job])
+        except (TypeError, ValueError, AttributeError) as error:
+            raise Broken("whatever answers there has no history of ComfyUI's kind") from error
+
     async def _ended(self, job: str) -> Standing:
-        history = _answered(await self._wire.get(f"/history/{job}", self._secret()))
-        if job in history:
-            try:
-                return in_history(history[job])
-            except (TypeError, ValueError, AttributeError) as error:
-                raise Broken("whatever answers there has no history of ComfyUI's kind") from error
+        ended = await self._history(job)
+        if ended is not None:
+            return ended
         if job in self._cancelled:
             return Standing(Progress.CANCELLED)
         return await self._by_jobs_api(job)
@@ -294,7 +278,7 @@ class ComfyClient:
         reply = await self._wire.get(f"/api/jobs/{job}", self._secret())
         if reply.status == 404:
             return ABSENT
-        status = _answered(reply).get("status")
+        status = answered(reply).get("status")
         if status == "cancelled":
             return Standing(Progress.CANCELLED)
         if status in ("pending", "in_progress", "completed", "failed"):
@@ -315,10 +299,10 @@ class ComfyClient:
             if found or time.monotonic() >= deadline:
                 return found
             pause = min(self._next_question(jobs), deadline - time.monotonic())
-            try:
-                await asyncio.wait_for(self._listener.bell.wait(), max(pause, 0.01))
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._listener.bell.wait(), max(pause, _TOGETHER_S))
+            # One frame rings a dozen times: what comes at once is heard at once.
+            await asyncio.sleep(_TOGETHER_S)
 
     def _due(self, jobs: Sequence[str]) -> list[str]:
         now = time.monotonic()
@@ -342,7 +326,7 @@ class ComfyClient:
 
     def _next_question(self, jobs: Sequence[str]) -> float:
         now = time.monotonic()
-        return min(self._asked_at.get(job, -1e9) + self._pace(job) - now for job in jobs)
+        return min((self._asked_at.get(job, -1e9) + self._pace(job) - now for job in jobs), default=self._poll_s)
 
     def _heard(self, job: str) -> Heard:
         return self._listener.heard.get(job, Heard())
@@ -350,9 +334,9 @@ class ComfyClient:
     async def _ask_about(self, jobs: Sequence[str]) -> list[News]:
         if not jobs:
             return []
-        settled = [job for job in jobs if self._heard(job).settled]
+        settled = {job for job in jobs if self._heard(job).settled}
         try:
-            standings = await self.standings(jobs)
+            standings = await self.standings(jobs, settled)
         except (Unreached, Broken):
             standings = {}
         # Noted only now: whoever is interrupted while asking asks again at once.
@@ -376,6 +360,8 @@ class ComfyClient:
                 return None
         else:
             self._absent_since.pop(job, None)
+        if standing.state is Progress.DONE:
+            self._done[job] = standing
         heard = self._heard(job)
         progress = standing.progress or heard.progress
         if standing.state not in ENDED and self._told.get(job) == (standing.state, progress):
@@ -407,10 +393,13 @@ class ComfyClient:
         return found
 
     async def picture(self, job: str, into: Path) -> tuple[Path, Standing]:
-        """Bring a finished job's picture into a folder, whole or not at all. Raises FilmProblem."""
+        """Bring a finished job's picture into a folder, whole or not at all. Raises FilmProblem or FetchFailed."""
         job = _canonical(job)
         try:
-            standing = (await self.standings([job]))[job]
+            # History first: the same order delivered twice waits again while its picture is there already.
+            standing = self._done.pop(job, None) or (await self.standings([job], [job]))[job]
+            if standing.state in (Progress.WAITING, Progress.RUNNING):
+                raise FetchFailed(f"job {job} is {standing.state.value}")
             if standing.state is not Progress.DONE or standing.picture is None:
                 why = standing.error or ("it is not there" if standing.absent else f"it is {standing.state.value}")
                 raise FilmProblem(f"job {job} has no picture: {why}", "see `film workers`")
@@ -418,7 +407,7 @@ class ComfyClient:
             target = into / f"{job}{os.path.splitext(at['filename'])[1] or '.png'}"
             return await save_picture(self._wire, "/view", target, self._secret(), at), standing
         except (Unreached, Broken) as error:
-            raise FilmProblem(f"job {job}'s picture could not be fetched: {error}", "it is tried again") from error
+            raise FetchFailed(f"job {job}'s picture could not be fetched: {error}") from error
 
     async def cancel(self, job: str) -> bool:
         """Stop this one job. Never sends a request that could mean anybody else's."""
@@ -445,9 +434,23 @@ class ComfyClient:
 
     async def worked_s(self) -> float:
         """Seconds that the server has worked on the jobs that it still knows of, everybody's."""
-        history = _answered(await self._wire.get("/history", self._secret()))
+        history = answered(await self._wire.get("/history", self._secret()))
         standings = [in_history(entry) for entry in history.values() if isinstance(entry, Mapping)]
         return sum(standing.seconds or 0.0 for standing in standings)
+
+    async def recompute(self) -> None:
+        """Let the server forget what it has computed: the same graph would be given the same file again."""
+        try:
+            await self._wire.post("/free", {"free_memory": True}, self._secret())
+        except (Unreached, Broken):
+            return  # Then a bad picture may come once more; it is looked at once more.
+
+    def forget(self, job: str) -> None:
+        """There is nothing more to be heard of a job."""
+        for known in (self._asked_at, self._told, self._absent_since, self._done, self._listener.heard):
+            known.pop(job, None)
+        self._ours.discard(job)
+        self._posting.pop(job, None)
 
     async def rest(self) -> None:
         """Close the socket until there is something to follow again: its pings alone would keep a pod awake."""
@@ -458,24 +461,7 @@ class ComfyClient:
         await self._listener.close()
         await self._wire.close()
         self._posting.clear()
-
-
-class NotRunning(Broken):
-    """Our guard answers and ComfyUI does not: it has no jobs at all."""
-
-
-class Denied(Broken):
-    """The token is not the one that this server wants."""
-
-
-def _answered(reply: Reply) -> dict[str, Any]:
-    if reply.status in (401, 403):
-        raise Denied(f"it refused our token: {reply.said}")
-    if reply.not_forwarded:
-        raise NotRunning(reply.said)
-    if not reply.ok:
-        raise Broken(f"status {reply.status}: {reply.said}")
-    return reply.object()
+        self._shelf.close()
 
 
 def _object_or_nothing(reply: Reply) -> dict[str, Any]:
@@ -490,7 +476,3 @@ def _canonical(job: str) -> str:
     if str(uuid.UUID(job)) != job:
         raise ValueError(f"{job!r} is no canonical lowercase UUID")
     return job
-
-
-def _field(boundary: str, name: str, value: str) -> bytes:
-    return f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()

@@ -15,6 +15,14 @@ _TRIES = 3
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
+class PictureCut(FilmProblem):
+    """The provider's own picture is not whole: made again it may be."""
+
+
+class _Cut(Broken):
+    """The body came whole, and the picture in it is not."""
+
+
 async def save_picture(
     wire: Wire, path: str, target: Path, secret: Secret | None = None, params: Mapping[str, str] | None = None
 ) -> Path:
@@ -26,10 +34,12 @@ async def save_picture(
         try:
             content = await _downloaded(wire, path, secret, params)
             return await asyncio.to_thread(keep, content, target)
-        except (Unreached, Broken):
+        except (Unreached, Broken) as error:
+            if not left and isinstance(error, _Cut):
+                raise PictureCut("the provider's picture is cut short", "render the frame again") from error
             if not left:
                 raise
-            await asyncio.sleep(0.3 * (_TRIES - left))
+            await asyncio.sleep(1.5 * wire.pause_s * (_TRIES - left))
     raise AssertionError("every try ends in a picture or an error")
 
 
@@ -48,7 +58,7 @@ async def _downloaded(wire: Wire, path: str, secret: Secret | None, params: Mapp
             parts.append(part)
     content = b"".join(parts)
     if is_cut(content):
-        raise Broken("the picture was cut short")
+        raise _Cut("the picture was cut short")
     return content
 
 

@@ -75,7 +75,7 @@ class LocalKlein:
             running, waiting = await self._client.waiting()
             problem = device_problem(self._klein, self._system) or await self._client.lacks(self._klein)
         except (Unreached, Broken) as error:
-            return Health(False, 0, why=f"ComfyUI at {self._client.url} is away: {error}")
+            return Health(False, 0, why=f"ComfyUI at {self._client.url} is away: {error}", away=True)
         if problem:
             return Health(False, 0, len(waiting), why=str(problem))
         in_hand = len(running) + len(waiting)
@@ -84,7 +84,7 @@ class LocalKlein:
     async def submit(self, gate: Gate, ticket: Ticket, work: FrameWork) -> str:
         must_belong(ticket, work, self.name)
         must_suit(work, self.purposes, self.name)
-        admission = gate.admit(ticket, work.covered)
+        admission = await gate.admit(ticket, work.covered)
         order = leave_to_order(self._credentials, admission, self.name, self._plan.token_env, needed=False)
         prepared = prepared_or_refused(work, self._klein)
         await must_be_able(self._client, prepared.graph, work.shot)
@@ -103,6 +103,12 @@ class LocalKlein:
 
     async def cancel(self, provider_id: str) -> bool:
         return await self._client.cancel(provider_id)
+
+    async def discard(self, provider_id: str) -> None:
+        await self._client.recompute()
+
+    def forget(self, provider_id: str) -> None:
+        self._client.forget(provider_id)
 
     async def close(self) -> None:
         await self._client.close()

@@ -86,8 +86,8 @@ class PodClient:
     pod may have been started.
     """
 
-    def __init__(self, secret: Callable[[], Secret | None], url: str = DEFAULT_REST) -> None:
-        self._wire, self._secret = Wire(url, timeout_s=30.0), secret
+    def __init__(self, secret: Callable[[], Secret | None], url: str = DEFAULT_REST, pause_s: float = 0.2) -> None:
+        self._wire, self._secret = Wire(url, timeout_s=30.0, pause_s=pause_s), secret
 
     async def list(self) -> list[Pod]:
         answer = await self._asked("/pods")
@@ -157,12 +157,18 @@ def pod_name(production: str, backend: str, job: str) -> str:
 
 def job_of(pod: Pod, production: str, backend: str | None = None) -> str | None:
     """The job that one of this production's pods was started for; None for everybody else's pods."""
+    owner = owner_of(pod, production)
+    return owner[1] if owner is not None and backend in (None, owner[0]) else None
+
+
+def owner_of(pod: Pod, production: str) -> tuple[str, str] | None:
+    """The backend and the job that one of this production's pods was started for."""
     begin = f"film_{production}_"
     whose, _, job = pod.name.removeprefix(begin).rpartition("_")
-    if not pod.name.startswith(begin) or "_" in whose or not whose or (backend is not None and whose != backend):
+    if not pod.name.startswith(begin) or "_" in whose or not whose:
         return None
     try:
-        return job if str(uuid.UUID(job)) == job else None
+        return (whose, job) if str(uuid.UUID(job)) == job else None
     except ValueError:
         return None
 

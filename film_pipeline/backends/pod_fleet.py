@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
-from film_pipeline.backends.comfy_client import ComfyClient, Denied
+from film_pipeline.backends.comfy_client import ComfyClient
+from film_pipeline.backends.comfy_shelf import Denied
 from film_pipeline.backends.credentials import RUNPOD_ORDER, RUNPOD_WATCH, Credentials, Order, Secret
 from film_pipeline.backends.pod_client import (
     DEFAULT_REST,
@@ -23,24 +24,29 @@ from film_pipeline.backends.pod_client import (
     PodRefused,
     TooMany,
     job_of,
+    owner_of,
     pod_name,
 )
 from film_pipeline.backends.pod_start import DEFAULT_PROXY, create_body, pod_url
 from film_pipeline.backends.rented import Rented
 from film_pipeline.backends.wire import Broken, Unreached
-from film_pipeline.core.generating import SubmitFailed, SubmitUncertain, WorkerReport
+from film_pipeline.core.gate import Ticket
+from film_pipeline.core.generating import FrameWork, SubmitFailed, SubmitUncertain, Tenant, WorkerReport
 from film_pipeline.core.generators import PodsPlan
 from film_pipeline.core.money import written
 from film_pipeline.core.problems import FilmProblem
 
 _LOOK_AGAIN_S = (0.5, 1.5, 4.0)
 _PRICES_LAST_S = 600.0
-_LISTED_AFTER_S = 30.0
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where RunPod is and how often it is asked. proxy: how a pod's port is reached, of {pod} and {port}."""
+    """Where RunPod is and how often it is asked. proxy: how a pod's port is reached, of {pod} and {port}.
+
+    listed_after_s: how long a pod that was rented may be missing in RunPod's list. settling_s: how long a pod that was
+    found running is kept, whatever it has to do, until whoever took it over has asked for what is on it.
+    """
 
     rest_url: str = DEFAULT_REST
     proxy: str = DEFAULT_PROXY
@@ -48,18 +54,20 @@ class Surroundings:
     look_s: float = 10.0
     unreachable_s: float = 180.0
     blocked_s: float = 60.0
+    listed_after_s: float = 30.0
+    settling_s: float = 15.0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 class Fleet:
-    """looked: whether RunPod has said at least once which pods there are."""
+    """looked: whether RunPod has said at least once which pods there are. tenant: whose money pods are rented with."""
 
     def __init__(
         self, backend: str, plan: PodsPlan, production: str, credentials: Credentials, around: Surroundings
     ) -> None:
         self._backend, self._plan, self._production = backend, plan, production
         self._credentials, self._around = credentials, around
-        self.client = PodClient(self._watching, around.rest_url)
+        self.client = PodClient(self._watching, around.rest_url, 0.2 * min(around.poll_s, 1.0))
         self.looked = False
         self._looked_at = -1e9
         self._rented: dict[str, Rented] = {}
@@ -71,6 +79,8 @@ class Fleet:
         self._catalog: dict[str, Gpu] = {}
         self._catalog_at = -1e9
         self._blocked: tuple[float, str] = (0.0, "")
+        self._overpriced: dict[str, float] = {}
+        self.tenant: Tenant | None = None
 
     def get(self, pod_id: str) -> Rented | None:
         return self._rented.get(pod_id)
@@ -106,7 +116,9 @@ class Fleet:
             self._see(pod)
         for rented in self.living():
             # A pod that was rented just now may not be in the list yet.
-            if rented.pod.id not in listed and rented.since < started - (0 if rented.ready else _LISTED_AFTER_S):
+            if rented.pod.id not in listed and rented.since < started - (
+                0 if rented.ready else self._around.listed_after_s
+            ):
                 self._over(rented, "RunPod no longer has it")
 
     def _see(self, pod: Pod) -> None:
@@ -142,11 +154,12 @@ class Fleet:
 
     # Placing work
 
-    async def place(self, order: Order, job: str, shot: str) -> Rented:
+    async def place(self, order: Order, ticket: Ticket, work: FrameWork) -> Rented:
         """A ready pod with room for one more job, which is held for it until `leave`.
 
         Pods are filled before another one is rented. Raises SubmitFailed or SubmitUncertain.
         """
+        job, shot = ticket.job, work.shot
         deadline = time.monotonic() + self._plan.boot_timeout_s
         while True:
             self._room.clear()
@@ -154,7 +167,7 @@ class Fleet:
                 await self._looked_or_not_sent(shot)
                 rented = self._with_room()
                 if rented is None and len(self.living()) < self._plan.max_workers:
-                    rented = await self._rent(order, job, shot)
+                    rented = await self._rent(order, ticket, work)
                 if rented is not None:
                     rented.placing.add(job)
             if rented is not None:
@@ -233,8 +246,9 @@ class Fleet:
 
     # Renting
 
-    async def _rent(self, order: Order, job: str, shot: str) -> Rented:
-        """Start a pod for a job, or take the one that was started for it before."""
+    async def _rent(self, order: Order, ticket: Ticket, work: FrameWork) -> Rented:
+        """Start a pod for a job with the tenant's money, or take the one that was started for it before."""
+        job, shot = ticket.job, work.shot
         name = pod_name(self._production, self._backend, job)
         try:
             there = [pod for pod in await self.client.list() if pod.name == name and not pod.gone]
@@ -243,21 +257,37 @@ class Fleet:
             await self.refresh_prices()
         except FilmProblem as error:
             raise SubmitFailed(f"{shot}: no pod was rented: {error}", 10.0, spill=True) from error
+        if self.tenant is None:
+            raise SubmitFailed(f"{shot}: nobody sets money aside for a pod", spill=True)
+        await self.tenant.about_to_rent(self._backend, ticket, work)
+        try:
+            rented = await self._first_to_be_had(order, job, shot, name)
+        except SubmitFailed as error:
+            await self.tenant.not_rented(self._backend, ticket, str(error))
+            raise
+        except SubmitUncertain as error:
+            await self.tenant.in_doubt(self._backend, ticket, str(error))
+            raise
+        await self.tenant.rented(self._backend, ticket, rented.pod.id)
+        if not self._too_dear(rented.pod.usd_per_hour):
+            return rented
+        said = f"{rented.pod.gpu} was let for {written(rented.pod.usd_per_hour)} an hour"
+        self._overpriced[rented.pod.gpu] = time.monotonic() + self._around.blocked_s
+        await self._end_or_say(rented, "it costs more than production.yaml allows")
+        raise SubmitFailed(f"{shot}: no pod to be had: {said}", 1.0, spill=True)
+
+    async def _first_to_be_had(self, order: Order, job: str, shot: str, name: str) -> Rented:
+        """The first of the GPUs that is let. Raises SubmitFailed where surely none was, or SubmitUncertain."""
         told: list[str] = []
         for gpu in self._plan.gpus:
             price = self._price(gpu)
-            if self._too_dear(price):
+            if self._too_dear(price) or self._overpriced.get(gpu, 0.0) > time.monotonic():
                 told.append(f"{gpu} costs {written(price)} an hour")
                 continue
             pod = await self._started(order, job, shot, name, gpu, told)
-            if pod is None:
-                continue
-            pod = replace(pod, gpu=pod.gpu or gpu, usd_per_hour=pod.usd_per_hour or price)
-            rented = self._take(pod, job, taken_over=False)
-            if not self._too_dear(pod.usd_per_hour):
-                return rented
-            told.append(f"{gpu} was let for {written(pod.usd_per_hour)} an hour")
-            await self._end_or_say(rented, "it costs more than production.yaml allows")
+            if pod is not None:
+                pod = replace(pod, gpu=pod.gpu or gpu, usd_per_hour=pod.usd_per_hour or price)
+                return self._take(pod, job, taken_over=False)
         self._block(f"no pod to be had: {'; '.join(told)}")
         raise SubmitFailed(f"{shot}: no pod to be had: {'; '.join(told)}", 30.0, spill=True)
 
@@ -295,7 +325,8 @@ class Fleet:
                         return pod
             except FilmProblem:
                 continue
-        raise SubmitUncertain(f"{shot}: a pod may have been started: {why}; nobody calls it, so it would end itself")
+        said = f"{shot}: a pod may have been started: {why}; nobody calls it, so it would end itself"
+        raise SubmitUncertain(said, ask_again=True)
 
     # Prices
 
@@ -343,19 +374,38 @@ class Fleet:
         await rented.client.close()
         return rented.report(self._backend)
 
-    async def end_pod(self, pod: Pod, job: str, why: str) -> WorkerReport:
-        """End a pod that may not be one of ours to work with."""
-        rented = self._rented.get(pod.id)
-        if rented is None:
-            client = ComfyClient(pod_url(self._around.proxy, pod.id), worker=pod.id)
-            rented = Rented(pod, job, client, self._around.now, taken_over=True)
-        return await self.end(rented, why)
+    async def end_listed(self, pod_id: str, why: str) -> WorkerReport | None:
+        """End a pod of this production that may not be one of ours to work with. None where there is none any more."""
+        pod = next((pod for pod in await self.client.list() if pod.id == pod_id), None)
+        job = job_of(pod, self._production) if pod is not None else None
+        if pod is None or job is None:
+            return None
+        return await self.end(self._known_or_seen(pod, job), why)
+
+    async def listed(self) -> list[WorkerReport]:
+        """Every pod of this production that RunPod lists. None is called: a pod that is called lives on."""
+        pods = [(pod, owner_of(pod, self._production)) for pod in await self.client.list()]
+        return [self._known_or_seen(pod, owner[1]).report(owner[0]) for pod, owner in pods if owner is not None]
+
+    def _known_or_seen(self, pod: Pod, job: str) -> Rented:
+        known = self._rented.get(pod.id)
+        if known is not None:
+            return known
+        client = ComfyClient(pod_url(self._around.proxy, pod.id), worker=pod.id)
+        seen = Rented(pod, job, client, self._around.now, taken_over=True)
+        if pod.gone:
+            seen.end(f"its state at RunPod is {pod.status}")
+        return seen
 
     async def end_idle(self) -> list[WorkerReport]:
         async with self._deciding:
-            idle = [rented for rented in self.living() if rented.idle_for(self._plan.idle_s)]
+            idle = [rented for rented in self.living() if rented.idle_for(self._least_idle_s(rented))]
             why = f"it had nothing to do for {self._plan.idle_s} s"
             return [await self.end(rented, why) for rented in idle if not await self._works_for_others(rented)]
+
+    def _least_idle_s(self, rented: Rented) -> float:
+        settled = not rented.taken_over or time.monotonic() - rented.since > self._around.settling_s
+        return self._plan.idle_s if settled else max(self._plan.idle_s, self._around.settling_s)
 
     async def _works_for_others(self, rented: Rented) -> bool:
         """Whether a pod that was taken over has jobs that nobody here asked about yet."""

@@ -17,7 +17,7 @@ _ENDED = frozenset({Progress.DONE, Progress.FAILED, Progress.CANCELLED, Progress
 
 @dataclass
 class Rented:
-    """placing: jobs on their way there. in_hand: ordered there. to_fetch: done, their pictures still there.
+    """placing: jobs on their way there. in_hand: ordered there. to_fetch: theirs are pictures that are to come home.
 
     since: when we came to know it (time.monotonic). ended_after_s: how long it was rented, once it is over.
     taken_over: found running, from a process before this one.
@@ -88,6 +88,12 @@ class Rented:
     def fetched(self, job: str) -> None:
         self.to_fetch.discard(job)
         self.idle_since = time.monotonic()
+
+    def let_go(self, job: str) -> None:
+        """Nobody wants anything of a job any more."""
+        self.client.forget(job)
+        self.in_hand.discard(job)
+        self.to_fetch.discard(job)
 
     def price_of(self, seconds: float | None) -> Decimal | None:
         return None if seconds is None else charge(seconds, self.pod.usd_per_hour)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +19,6 @@ from film_pipeline.backends.klein_orders import (
     prepared_or_refused,
 )
 from film_pipeline.backends.local_klein import comfy_said, must_be_able
-from film_pipeline.backends.pod_client import job_of
 from film_pipeline.backends.pod_fleet import Fleet, Surroundings
 from film_pipeline.backends.prices import Hire, Pace, charge, hired_quote
 from film_pipeline.backends.rented import Rented
@@ -35,6 +34,7 @@ from film_pipeline.core.generating import (
     Purpose,
     SubmitFailed,
     SubmitUncertain,
+    Tenant,
     WorkerReport,
 )
 from film_pipeline.core.generation import Quote
@@ -65,6 +65,8 @@ class RunpodPods:
         self.pace = Pace(plan.seconds_per_frame)
         self._klein = klein(plan.model, plan.precision)
         self._fleet = Fleet(name, plan, production, credentials, self._around)
+        self.idle_s, self.silent_s = float(plan.idle_s), float(plan.silent_s)
+        self.listed_after_s = self._around.listed_after_s
         self._system: Mapping[str, Any] = {}
 
     def model(self, purpose: Purpose) -> Model:
@@ -92,6 +94,9 @@ class RunpodPods:
     def measured(self, seconds: float, size: tuple[int, int], purpose: Purpose) -> None:
         self.pace.measured(seconds, size, purpose)
 
+    def machine_of(self, provider_id: str) -> str:
+        return _pod(provider_id)
+
     def overhead_usd(self) -> Decimal | None:
         return charge(self._fleet.boot_time()[0] + self._plan.idle_s, self._fleet.dearest()[0])
 
@@ -108,7 +113,7 @@ class RunpodPods:
             await self._fleet.end_idle()
             await self._fleet.refresh_prices()
         except FilmProblem as error:
-            return Health(False, 0, why=str(error))
+            return Health(False, 0, why=str(error), away=True)
         living = self._fleet.living()
         room = sum(max(self._plan.queue_depth - rented.load, 0) for rented in living if not rented.useless)
         room += (self._plan.max_workers - len(living)) * self._plan.queue_depth if not why else 0
@@ -122,10 +127,10 @@ class RunpodPods:
         """Rents a pod where no rented one has room, and waits until it has booted."""
         must_belong(ticket, work, self.name)
         must_suit(work, self.purposes, self.name)
-        admission = gate.admit(ticket, work.covered)
+        admission = await gate.admit(ticket, work.covered)
         order = leave_to_order(self._credentials, admission, self.name, RUNPOD_ORDER)
         prepared = prepared_or_refused(work, self._klein)
-        rented = await self._fleet.place(order, ticket.job, work.shot)
+        rented = await self._fleet.place(order, ticket, work)
         try:
             await self._must_be_able(rented, prepared.graph, work.shot)
             await rented.client.post(order, ticket.job, prepared.graph, work.guides, prepared.notes)
@@ -151,11 +156,13 @@ class RunpodPods:
         try:
             await self._fleet.look(at_once=True)
         except FilmProblem as error:
-            raise SubmitUncertain(f"RunPod does not say which pods there are: {error}") from error
+            raise SubmitUncertain(f"RunPod does not say which pods there are: {error}", ask_again=True) from error
         for rented in self._fleet.living():
             if rented.pod.status in ("PROVISIONING", "STARTING") and not rented.ready:
                 continue  # Its container has not run yet, so it has no jobs.
             if await rented.client.find(ticket.job):
+                # It has something that we want, be it finished or not: it is not idle before that is home.
+                rented.to_fetch.add(ticket.job)
                 return f"{rented.pod.id}/{ticket.job}"
         return None
 
@@ -259,17 +266,27 @@ class RunpodPods:
         await self._fleet.look(at_once=True)
         return self._fleet.reports()
 
-    async def sweep(self, known: Collection[str]) -> list[WorkerReport]:
-        """Pods of the production's other backends are ended too, should nobody know them any more."""
-        ended = []
-        for pod in await self._fleet.client.list():
-            job = job_of(pod, self._production)
-            if job is not None and job not in known and pod.id not in known:
-                ended.append(await self._fleet.end_pod(pod, job, "the ledger does not know it or no longer needs it"))
-        return ended
+    def rent_with(self, tenant: Tenant) -> None:
+        self._fleet.tenant = tenant
+
+    async def listed(self) -> list[WorkerReport]:
+        return await self._fleet.listed()
+
+    async def end_machine(self, worker: str, why: str) -> WorkerReport | None:
+        return await self._fleet.end_listed(worker, why)
 
     async def end_idle(self) -> list[WorkerReport]:
         return await self._fleet.end_idle()
+
+    async def discard(self, provider_id: str) -> None:
+        rented = self._fleet.get(_pod(provider_id))
+        if rented is not None and rented.living:
+            await rented.client.recompute()
+
+    def forget(self, provider_id: str) -> None:
+        rented = self._fleet.get(_pod(provider_id))
+        if rented is not None:
+            rented.let_go(_job(provider_id))
 
     async def close(self) -> None:
         await self._fleet.close()

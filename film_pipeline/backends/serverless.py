@@ -41,6 +41,7 @@ from film_pipeline.backends.wire import Broken, Reply, Unreached, Wire
 from film_pipeline.core.gate import Gate, Ticket
 from film_pipeline.core.generating import (
     Fetched,
+    FetchFailed,
     FrameWork,
     Health,
     Model,
@@ -80,7 +81,7 @@ class Serverless:
         self.purposes: frozenset[Purpose] = frozenset(plan.purposes)
         self.pace = Pace(plan.seconds_per_frame)
         self._klein = None if isinstance(plan.model, EndpointModel) else klein(plan.model, plan.precision)
-        self._wire = Wire(url, timeout_s=60.0)
+        self._wire = Wire(url, timeout_s=60.0, pause_s=0.2 * min(poll_s, 1.0))
         self._sdk = Endpoint(plan.endpoint, self._watching, url)
         self._results = Results(spool, plan)
         self._poll_s = poll_s
@@ -142,7 +143,7 @@ class Serverless:
         try:
             told = await self._sdk.health()
         except FilmProblem as error:
-            return Health(False, 0, why=str(error))
+            return Health(False, 0, why=str(error), away=True)
         jobs, workers = _counts(told.get("jobs")), _counts(told.get("workers"))
         in_hand = jobs.get("inQueue", 0) + jobs.get("inProgress", 0)
         room = max(2 * self._plan.max_workers - in_hand, 0)
@@ -156,13 +157,14 @@ class Serverless:
     async def submit(self, gate: Gate, ticket: Ticket, work: FrameWork) -> str:
         must_belong(ticket, work, self.name)
         must_suit(work, self.purposes, self.name)
-        admission = gate.admit(ticket, work.covered)
+        try:
+            # Before the gate: what happens between the gate and the order makes it uncertain if we die meanwhile.
+            body = await asyncio.to_thread(self._body, work)
+        except (FilmProblem, OSError) as error:
+            raise SubmitFailed(f"{work.shot}: {error}") from error
+        admission = await gate.admit(ticket, work.covered)
         order = leave_to_order(self._credentials, admission, self.name, RUNPOD_ORDER)
         order.must_be_for(ticket.job)
-        try:
-            body = await asyncio.to_thread(self._body, work)
-        except FilmProblem as error:
-            raise SubmitFailed(str(error)) from error
         try:
             reply = await self._wire.post(f"/{self._plan.endpoint}/run", body, order.bearer)
         except Unreached as error:
@@ -304,11 +306,10 @@ class Serverless:
                 reply = await self._wire.get(self._path("status", provider_id), self._watching())
                 seen = await self._seen(provider_id, reply)
             except (Unreached, Broken) as error:
-                raise FilmProblem(f"job {provider_id} could not be fetched: {error}", "it is tried again") from error
+                raise FetchFailed(f"job {provider_id} could not be fetched: {error}") from error
             kept = self._results.kept(provider_id)
             if kept is None:
-                why = seen.error or f"it is {seen.state.value}" if seen is not None else "RunPod does not say"
-                raise FilmProblem(f"job {provider_id} has no picture: {why}", "see the endpoint's logs")
+                raise _without_picture(provider_id, seen)
         assert kept.picture is not None
         content = await asyncio.to_thread(kept.picture.read_bytes)
         path = await asyncio.to_thread(keep, content, into / kept.picture.name)
@@ -321,6 +322,14 @@ class Serverless:
         except FilmProblem:
             return False  # Whether it will is the question, and nobody says that it will.
 
+    async def discard(self, provider_id: str) -> None:
+        """Each order is worked off anew."""
+
+    def forget(self, provider_id: str) -> None:
+        self._results.forget(provider_id)
+        self._told.pop(provider_id, None)
+        self._sent_at.pop(provider_id, None)
+
     async def close(self) -> None:
         await self._wire.close()
 
@@ -329,6 +338,17 @@ class Serverless:
 
     def _path(self, what: str, provider_id: str) -> str:
         return f"/{self._plan.endpoint}/{what}/{quote(provider_id, safe='')}"
+
+
+def _without_picture(provider_id: str, seen: Seen | None) -> Exception:
+    """Why a job's picture can't be fetched: not now, or never."""
+    if seen is None or not seen.over:
+        return FetchFailed(
+            f"job {provider_id}: {'RunPod does not say' if seen is None else f'it is {seen.state.value}'}"
+        )
+    return FilmProblem(
+        f"job {provider_id} has no picture: {seen.error or f'it is {seen.state.value}'}", "see the endpoint's logs"
+    )
 
 
 def _counts(told: Any) -> dict[str, int]:

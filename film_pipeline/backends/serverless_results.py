@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from film_pipeline.backends.downloads import is_cut, keep, save_picture
+from film_pipeline.backends.downloads import PictureCut, is_cut, keep, save_picture
 from film_pipeline.backends.serverless_payload import cost_in, picture_in, suffix_of
 from film_pipeline.backends.wire import Broken, Unreached, Wire
 from film_pipeline.core.generating import News, Progress
@@ -29,9 +30,11 @@ _STATES = {
     "TIMED_OUT": Progress.FAILED,
     "CANCELLED": Progress.CANCELLED,
 }
+_BROKEN_OFF = ("TIMED_OUT", "CANCELLED")
 _OVER = frozenset({Progress.DONE, Progress.FAILED, Progress.CANCELLED, Progress.UNKNOWN})
 _PASSING = re.compile(r"out ?of ?memory|worker (exited|died)|timed?[ _]?out|connection|temporar", re.IGNORECASE)
-_TRIES = 5
+_TRIED_FOR_S = 900.0
+"""A picture that is paid for and can't be reached is tried for so long: making it again would cost again."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Results:
 
     def __init__(self, spool: Path, plan: ServerlessPlan) -> None:
         self._spool, self._plan = spool, plan
-        self._failures: dict[str, int] = {}
+        self._failing_since: dict[str, float] = {}
 
     def kept(self, provider_id: str) -> Seen | None:
         """A result that is on our disk already. The note is written last, so that what it names is whole."""
@@ -92,6 +95,12 @@ class Results:
             detail=read["detail"],
         )
 
+    def forget(self, provider_id: str) -> None:
+        """Its picture is elsewhere by now, or is none: what is kept of it goes. The note goes first."""
+        (self._spool / f"{_stem(provider_id)}.json").unlink(missing_ok=True)
+        for picture in self._spool.glob(f"{_stem(provider_id)}.*"):
+            picture.unlink(missing_ok=True)
+
     async def see(self, provider_id: str, told: Mapping[str, Any]) -> Seen:
         """Read a status answer; a completed job's picture is brought home before it counts as done.
 
@@ -108,7 +117,8 @@ class Results:
     def _priced(self, state: Progress, told: Mapping[str, Any]) -> Seen:
         worked, waited = _seconds(told.get("executionTime")), _seconds(told.get("delayTime"))
         error = _error(told) if state is Progress.FAILED else ""
-        charged, estimated = self._charge(state, told.get("output"), worked)
+        broken_off = told.get("status") in _BROKEN_OFF and worked is not None
+        charged, estimated = self._charge(state, told.get("output"), worked, broken_off)
         return Seen(
             state,
             error=error,
@@ -120,8 +130,13 @@ class Results:
             detail={"delay_s": waited, "endpoint": self._plan.endpoint},
         )
 
-    def _charge(self, state: Progress, output: Any, worked: float | None) -> tuple[Decimal | None, bool]:
-        """The provider's own word where it gives one, else by the prices of production.yaml; failures cost time too."""
+    def _charge(
+        self, state: Progress, output: Any, worked: float | None, broken_off: bool
+    ) -> tuple[Decimal | None, bool]:
+        """The provider's own word where it gives one, else by the prices of production.yaml.
+
+        Failures cost time too, and work that was broken off after it began costs its picture: nobody says otherwise.
+        """
         if state not in _OVER:
             return None, False
         said = cost_in(output)
@@ -131,17 +146,18 @@ class Results:
         if a_second is not None and worked is not None:
             return usd(a_second * Decimal(str(worked))), True
         if self._plan.usd_per_image is not None:
-            return (usd(self._plan.usd_per_image) if state is Progress.DONE else Decimal("0")), True
+            costs = state is Progress.DONE or broken_off
+            return (usd(self._plan.usd_per_image) if costs else Decimal("0")), True
         return None, False
 
     async def _brought_home(self, provider_id: str, output: Any, seen: Seen) -> Seen:
         try:
             picture = await self._kept_picture(provider_id, output)
         except FilmProblem as error:
-            return self._without_picture(seen, str(error))
+            return self._without_picture(seen, str(error), retryable=isinstance(error, PictureCut))
         except (Unreached, Broken) as error:
-            tried = self._failures[provider_id] = self._failures.get(provider_id, 0) + 1
-            if tried < _TRIES:
+            since = self._failing_since.setdefault(provider_id, time.monotonic())
+            if time.monotonic() - since < _TRIED_FOR_S:
                 raise
             return self._without_picture(seen, f"its picture could not be brought home: {error}")
         note = {
@@ -158,10 +174,11 @@ class Results:
         assert kept is not None
         return kept
 
-    def _without_picture(self, seen: Seen, why: str) -> Seen:
+    def _without_picture(self, seen: Seen, why: str, retryable: bool = False) -> Seen:
         return Seen(
             Progress.FAILED,
             error=why,
+            retryable=retryable,
             seconds=seen.seconds,
             charged_usd=seen.charged_usd,
             estimated=seen.estimated,
@@ -173,7 +190,7 @@ class Results:
         found = picture_in(output)
         if found.content:
             if is_cut(found.content):
-                raise FilmProblem("the endpoint sent a picture that is cut short", "render the frame again")
+                raise PictureCut("the endpoint sent a picture that is cut short", "render the frame again")
             target = self._spool / f"{_stem(provider_id)}{suffix_of(found.content)}"
             return await asyncio.to_thread(keep, found.content, target)
         parts = urlsplit(found.url)

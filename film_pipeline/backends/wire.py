@@ -4,10 +4,12 @@ import asyncio
 import json
 import logging
 import math
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -84,14 +86,22 @@ def _words(text: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache
+def _trusted() -> ssl.SSLContext:
+    """Whom HTTPS trusts. Reading it takes longer than an order, and every address shares it."""
+    return httpx.create_ssl_context()
+
+
 class Wire:
     """Requests to one address. Connections belong to the event loop that uses them.
 
-    Requests that change nothing are tried again a few times; those that do are sent once.
+    Requests that change nothing are tried again a few times; those that do are sent once. pause_s: before the first of
+    those tries; later ones wait longer.
     """
 
-    def __init__(self, url: str, timeout_s: float = 30.0, connect_s: float = 10.0) -> None:
+    def __init__(self, url: str, timeout_s: float = 30.0, connect_s: float = 10.0, pause_s: float = 0.2) -> None:
         self.url = url.rstrip("/")
+        self.pause_s = pause_s
         self._timeout = httpx.Timeout(timeout_s, connect=connect_s, pool=60.0)
         self._open: httpx.AsyncClient | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -112,7 +122,7 @@ class Wire:
             else:
                 if not (left and reply.from_gateway):
                     return reply
-            await asyncio.sleep(0.2 * 2 ** (tries - 1 - left))
+            await asyncio.sleep(self.pause_s * 2 ** (tries - 1 - left))
         raise AssertionError("every try ends in an answer or an error")
 
     async def head(
@@ -147,9 +157,10 @@ class Wire:
                 yield answer
 
     async def close(self) -> None:
-        if self._open is not None and self._loop is asyncio.get_running_loop():
-            await self._open.aclose()
-        self._open = None
+        # Put away first: whoever asks while it closes must not be given what is closing.
+        opened, self._open = self._open, None
+        if opened is not None and self._loop is asyncio.get_running_loop():
+            await opened.aclose()
 
     async def _send(
         self,
@@ -178,7 +189,7 @@ class Wire:
             # A kept connection that the other side has closed looks like an order that broke off: keep them briefly.
             limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=4.0)
             here = urlsplit(self.url).hostname in _LOOPBACK
-            self._open = httpx.AsyncClient(timeout=self._timeout, limits=limits, trust_env=not here)
+            self._open = httpx.AsyncClient(verify=_trusted(), timeout=self._timeout, limits=limits, trust_env=not here)
             self._loop = loop
         return self._open
 

@@ -238,11 +238,12 @@ class GateLocked(FilmProblem):
 class Gate(Protocol):
     """Who stands between a backend and its credential."""
 
-    def admit(self, ticket: Ticket, covered: Covered) -> Admission:
+    async def admit(self, ticket: Ticket, covered: Covered) -> Admission:
         """Let a ticket through, once: its job goes from reserved to submitting.
 
         covered: of the very work that is about to be sent. In one transaction the approval's signature, its expiry and
         revocation, what it covers, its takes, its cap and the production's budget are checked again. Raises GateLocked.
+        A coroutine, because the books may be in somebody else's hands for a moment and nothing else must wait for that.
         """
 
 

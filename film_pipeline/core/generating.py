@@ -4,13 +4,13 @@ The free renderer of core/generation.py is called and waited for; these backends
 order needs a ticket of the ledger, whether it costs money or only a licence.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeGuard
 
 from film_pipeline.core.gate import Covered, Gate, Ticket, Work, task_of
 from film_pipeline.core.generation import Quote
@@ -149,13 +149,17 @@ class Fetched:
 
 @dataclass(frozen=True)
 class Health:
-    """Whether a backend takes orders now. slots: how many more it can work on at once. why: what keeps it from it."""
+    """Whether a backend takes orders now. slots: how many more it can work on at once. why: what keeps it from it.
+
+    away: nobody answers there at all, so that nothing is heard of what it has in hand either.
+    """
 
     ready: bool
     slots: int
     queued: int = 0
     warm_models: frozenset[str] = frozenset()
     why: str = ""
+    away: bool = False
 
 
 @dataclass(frozen=True)
@@ -230,7 +234,18 @@ class SubmitFailed(Exception):
 
 
 class SubmitUncertain(Exception):
-    """The order may have been accepted: the connection broke before the answer. It must not be sent again."""
+    """The order may have been accepted: the connection broke before the answer. It must not be sent again.
+
+    ask_again: whether the provider can tell, and only did not do so now.
+    """
+
+    def __init__(self, said: str, ask_again: bool = False) -> None:
+        super().__init__(said)
+        self.ask_again = ask_again
+
+
+class FetchFailed(Exception):
+    """A finished picture could not be brought home now, and may still be there: it is not to be ordered again."""
 
 
 class GeneratingBackend(Protocol):
@@ -273,39 +288,106 @@ class GeneratingBackend(Protocol):
         """
 
     async def find(self, ticket: Ticket) -> str | None:
-        """Whether the provider has an order under this ticket: its id, or None where it surely has not.
+        """Whether the provider has an order under this ticket: its id, or None where it has none by now.
 
-        Raises SubmitUncertain where the provider can't tell.
+        An order that is still on its way is none yet: only what has had the time to arrive was never sent.
+        Raises SubmitUncertain where the provider can't tell, or does not answer.
         """
 
     async def news(self, provider_ids: Sequence[str], timeout_s: float) -> list[News]:
-        """News of these jobs, as soon as there is any or when the time is over. Jobs without news are left out."""
+        """News of these jobs, as soon as there is any or when the time is over. Jobs without news are left out.
+
+        provider_ids may grow meanwhile: what comes in is asked about too.
+        """
 
     async def fetch(self, provider_id: str, into: Path) -> Fetched:
-        """Bring the finished picture home into the folder. Raises FilmProblem where there is none to be had."""
+        """Bring the finished picture home into the folder, under its final name only once it is there whole.
+
+        Raises FilmProblem where there is none to be had, FetchFailed where it can't be had now, and OSError where our
+        own disk refuses.
+        """
 
     async def cancel(self, provider_id: str) -> bool:
         """Ask the provider to stop this one job and no other. Whether it will."""
+
+    async def discard(self, provider_id: str) -> None:
+        """The job's picture can't be used: what the provider remembers of it must not be given out again.
+
+        Where the provider does not answer, it is given out again, and is refused again.
+        """
+
+    def forget(self, provider_id: str) -> None:
+        """The job has ended, and its picture is on the board if there is one: what is kept of it here may go."""
 
     async def close(self) -> None:
         """Let go of connections. Orders go on at the provider."""
 
 
+class Tenant(Protocol):
+    """Whose money machines are rented with. It is asked before each one, and told what came of it."""
+
+    async def about_to_rent(self, backend: str, ticket: Ticket, work: FrameWork) -> None:
+        """Set the money of one machine aside. Raises SubmitFailed where it does not reach: then none may be rented."""
+
+    async def rented(self, backend: str, ticket: Ticket, worker: str) -> None:
+        """There is a machine now, under this id of the provider's."""
+
+    async def not_rented(self, backend: str, ticket: Ticket, why: str) -> None:
+        """Surely none was rented."""
+
+    async def in_doubt(self, backend: str, ticket: Ticket, why: str) -> None:
+        """One may have been rented: its money stays aside until it appears, or has had the time to appear."""
+
+
 class Landlord(Protocol):
-    """What a backend that rents machines can also do. None of it needs the gate: it only ends what costs money."""
+    """What a backend that rents machines can also do.
+
+    Only `submit` rents, and only where the tenant has set the money aside. All else here ends what costs money, and
+    needs no gate.
+    """
+
+    idle_s: float
+    """A machine that has had nothing to do for so long is to be ended."""
+    silent_s: float
+    """A machine that nobody calls for so long ends itself."""
+    listed_after_s: float
+    """A machine that was rented may be missing in its provider's list for so long."""
+
+    def rent_with(self, tenant: Tenant) -> None:
+        """From now on machines are rented with this tenant's money. Without a tenant none is."""
+
+    def machine_of(self, provider_id: str) -> str:
+        """The machine that has this order."""
 
     def overhead_usd(self) -> Decimal | None:
         """What one machine costs at most before and after its work, booting and idling. None where it is unknown."""
 
     async def workers(self) -> list[WorkerReport]:
-        """Every machine of this backend, those that ended in this process too. Raises FilmProblem if it can't tell."""
+        """Every machine of this backend, those that ended in this process too. Raises FilmProblem if it can't tell.
 
-    async def sweep(self, known: Collection[str]) -> list[WorkerReport]:
-        """End every machine of this production that is not known: those that were ended.
+        They are called, and so live on.
+        """
 
-        known: jobs whose machine is still needed (`WorkerReport.ticket`), or ids of machines (`WorkerReport.worker`),
-        over all backends of the production. Raises FilmProblem where a machine could not be ended.
+    async def listed(self) -> list[WorkerReport]:
+        """Every machine of this production that still costs, of its other backends too, by the provider's word alone.
+
+        None of them is called, so none lives longer for it. Raises FilmProblem if it can't tell.
+        """
+
+    async def end_machine(self, worker: str, why: str) -> WorkerReport | None:
+        """End one machine, which may be another backend's of this production. None where it is there no more.
+
+        Raises FilmProblem where it may go on costing money.
         """
 
     async def end_idle(self) -> list[WorkerReport]:
         """End the machines that have had nothing to do for as long as production.yaml allows. `health` does so too."""
+
+
+class RentingBackend(GeneratingBackend, Landlord, Protocol):
+    """A backend that is a landlord too."""
+
+
+def rents(backend: GeneratingBackend) -> TypeGuard[RentingBackend]:
+    """Whether a backend rents machines."""
+    return hasattr(backend, "rent_with")

@@ -32,7 +32,7 @@ from film_pipeline.departments.department import (
 from film_pipeline.departments.edit import cut_frames, film_cut, finished_frame
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.papers import write_json
-from film_pipeline.departments.side_by_side import Together, side_by_side
+from film_pipeline.departments.side_by_side import Adding, side_by_side
 from film_pipeline.departments.sound import mixed_sound, sound_ingredients
 from film_pipeline.pictures.sheet import grid
 from film_pipeline.stores.filing import sidecar_of
@@ -111,7 +111,7 @@ def _make_master(job: Job) -> dict[str, Any]:
     # Under the names that they keep, so that the hash list holds for the files as they are handed over.
     files = {role: delivery / job.slate.filename(role, extension) for role, extension in _DELIVERED.items()}
     looks: list[Look] = []
-    progress = Together(lambda done: job.done(done, total))
+    progress = Adding(lambda done: job.done(done, total))
     review, prores = (_pictures(job, cut, color, progress.one(), seen) for seen in (looks, None))
     side_by_side(
         lambda: encode_review(review, cut.rate, sound, files["review"]),

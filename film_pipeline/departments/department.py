@@ -57,6 +57,18 @@ class Upstream:
 
 
 @dataclass(frozen=True)
+class Together:
+    """The shots of a run that a department works on together.
+
+    due: those whose claims are held. at_gate: those that wait for a person. Should somebody sign meanwhile, such a shot
+    may be worked on too by whoever gets its claim.
+    """
+
+    due: Mapping[str, Upstream]
+    at_gate: Mapping[str, Upstream]
+
+
+@dataclass(frozen=True)
 class Department:
     """One desk of the film. Its stage is its place in the shooting order."""
 
@@ -67,8 +79,8 @@ class Department:
     make: Callable[[Job], dict[str, Any]]
     whole_film: bool = False
     says: str = ""
-    prepare: Callable[[Film, Mapping[str, Upstream], Progress], None] | None = None
-    """Work for all due shots of a run together, before each is made. Their claims are held."""
+    prepare: Callable[[Film, Together, Progress], Collection[str]] | None = None
+    """Work for all due shots of a run together, before each is made. Returns the shots that it worked on."""
     version: Callable[[Film, str, Upstream], int | None] | None = None
     """The version that is made next, where it is not simply the next number."""
     shots: Callable[[Film], Collection[str]] | None = None

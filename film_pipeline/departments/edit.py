@@ -26,7 +26,7 @@ from film_pipeline.departments.department import (
 )
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.pictures_of import proxy_size
-from film_pipeline.departments.side_by_side import Together, side_by_side
+from film_pipeline.departments.side_by_side import Adding, side_by_side
 from film_pipeline.departments.sound import mixed_sound, sound_ingredients
 from film_pipeline.editorial import conform as conforming
 from film_pipeline.editorial.edl import write_edl
@@ -107,7 +107,7 @@ def _make(job: Job) -> dict[str, Any]:
     """The shot's own film, as long as the shot: with its burn-in for an editing room, and clean for the review app."""
     color = job.input("color")
     frames = job.film_shot.shot.frames
-    progress = Together(lambda done: job.done(done, 2 * len(frames)))
+    progress = Adding(lambda done: job.done(done, 2 * len(frames)))
     pictures = {"proxy": _burnt_in(job, progress.one()), "playback": _clean(job, progress.one())}
     written, _ = side_by_side(*(partial(_encode_film, job, role, shown) for role, shown in pictures.items()))
     for role in pictures:

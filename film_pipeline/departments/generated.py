@@ -4,18 +4,29 @@ The shots' own takes and the heroes' go the same way; which of them it is, the s
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
+from film_pipeline.core.gate import Work
 from film_pipeline.core.generating import FrameWork
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.record import Reference, Signature, Turnover
-from film_pipeline.departments.department import Department, Job, NewFile, Progress, Upstream, recipe_for, workbench
+from film_pipeline.departments.department import (
+    Department,
+    Job,
+    NewFile,
+    Progress,
+    Together,
+    Upstream,
+    recipe_for,
+    workbench,
+)
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.generation import (
     Scene,
@@ -32,9 +43,13 @@ from film_pipeline.orchestrator.indexer import to_linear
 from film_pipeline.orchestrator.supervisor import Supervisor
 from film_pipeline.orchestrator.wanted import Key, Landed, Wanted
 from film_pipeline.stores.filing import file_turnover
+from film_pipeline.stores.leases import claim_if_free
 from film_pipeline.stores.ledger.takes import Take
 
 log = logging.getLogger(__name__)
+
+SceneOf = Callable[[Film, str, Upstream], Scene]
+"""A shot as its takes, or its hero's, are made."""
 
 
 def generated_recipe(scene: Scene) -> Recipe:
@@ -53,25 +68,18 @@ def _take_recipe(scene: Scene, take: Take) -> Recipe:
     return recipe_for("render" if scene.hero is None else "heroes", take=take.take, frames=works)
 
 
-def generate(
-    film: Film, scenes: Mapping[str, Scene], due: Mapping[str, Upstream], desk: Department, progress: Progress
-) -> None:
+def generate(film: Film, shots: Together, scene_of: SceneOf, desk: Department, progress: Progress) -> Collection[str]:
     """Fan the missing frames of every open take of these shots over the backends that were signed for.
 
-    Each frame is filed as it lands. What did not come back is told when its shot is made.
+    Each frame is filed as it lands. What did not come back is told when its shot is made. Takes that are opened
+    meanwhile are made too. Returns the shots whose takes were made.
     """
-    wanted: list[Wanted] = []
-    for scene in scenes.values():
-        covered = scene.covered()
-        for take in _open_takes(film, scene):
-            works = wanted_frames(scene, take, covered)
-            missing = missing_frames(scene, works)
-            wanted += [Wanted(works[frame], take.backends) for frame in missing]
-    floor = _Floor(film, scenes, due, desk, progress, wanted)
-    report = floor.supervisor().run(wanted)
-    film.ungenerated = report.problems
-    for shot, scene in scenes.items():
-        _turn_over_other_takes(film, scene, due[shot], desk, progress)
+    with _Floor(film, shots, scene_of, desk, progress) as floor:
+        report = floor.supervisor().run(floor.wanted(), shots=list(shots.due))
+        film.ungenerated = report.problems
+        for shot, scene in floor.scenes.items():
+            _turn_over_other_takes(film, scene, floor.upstream[shot], desk, progress)
+        return list(floor.scenes)
 
 
 def _open_takes(film: Film, scene: Scene) -> list[Take]:
@@ -81,25 +89,72 @@ def _open_takes(film: Film, scene: Scene) -> list[Take]:
 
 
 class _Floor:
-    """One run's fan-out: what is filed where, and how far it is."""
+    """One run's fan-out: what is filed where, how far it is, and what is asked for meanwhile."""
 
-    def __init__(
-        self,
-        film: Film,
-        scenes: Mapping[str, Scene],
-        due: Mapping[str, Upstream],
-        desk: Department,
-        progress: Progress,
-        wanted: Sequence[Wanted],
-    ) -> None:
-        self.film, self.scenes, self.due, self.desk, self.progress = film, scenes, due, desk, progress
+    def __init__(self, film: Film, shots: Together, scene_of: SceneOf, desk: Department, progress: Progress) -> None:
+        self.film, self.desk, self.progress, self._scene_of = film, desk, progress, scene_of
+        self.kind: Work = "hero" if desk.part == "hero" else "take"
+        self.upstream: dict[str, Upstream] = dict(shots.due)
+        self.scenes = {shot: scene_of(film, shot, upstream) for shot, upstream in shots.due.items()}
         self.totals: dict[str, int] = {}
         self.landed: dict[str, int] = {}
-        for frame in wanted:
-            self.totals[frame.work.shot] = self.totals.get(frame.work.shot, 0) + 1
+        self._at_gate = dict(shots.at_gate)
+        self._begun: set[tuple[str, int]] = set()
+        self._claims = ExitStack()
+        self._news = film.ledger.takes.news()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._claims.close()
+
+    def wanted(self) -> list[Wanted]:
+        """The missing frames of every open take."""
+        return [frame for scene in self.scenes.values() for frame in self._missing(scene)]
+
+    def _missing(self, scene: Scene, takes: Collection[int] | None = None) -> list[Wanted]:
+        """takes: only of these, if they are open."""
+        wanted: list[Wanted] = []
+        for take in _open_takes(self.film, scene):
+            place = (scene.shot, take.take)
+            if place not in self._begun and (takes is None or take.take in takes):
+                self._begun.add(place)
+                works = wanted_frames(scene, take, scene.covered())
+                wanted += [Wanted(works[frame], take.backends) for frame in missing_frames(scene, works)]
+        self.totals[scene.shot] = self.totals.get(scene.shot, 0) + len(wanted)
+        return wanted
+
+    def more(self) -> list[Wanted]:
+        """The frames of takes that were opened since this was asked last, of shots that are or can be claimed."""
+        takes: dict[str, list[int]] = {}
+        for take in self._news.read():
+            if take.work == self.kind:
+                takes.setdefault(take.shot, []).append(take.take)
+        wanted: list[Wanted] = []
+        for shot, numbers in takes.items():
+            try:
+                scene = self._scene(shot)
+                wanted += self._missing(scene, numbers) if scene is not None else []
+            except FilmProblem as problem:
+                # Its own run will say so too. The others go on.
+                log.warning("%s: a take that was just asked for can't be made in this run: %s", shot, problem)
+        return wanted
+
+    def _scene(self, shot: str) -> Scene | None:
+        """The scene of a shot of this run; None where another run has it, or it was not to be worked on."""
+        upstream = self._at_gate.get(shot)
+        if shot not in self.scenes and upstream is not None:
+            scene = self._scene_of(self.film, shot, upstream)
+            if self._claims.enter_context(claim_if_free(self.film.made, self.desk.stage.value, shot)):
+                self.upstream[shot], self.scenes[shot] = upstream, scene
+        return self.scenes.get(shot)
 
     def supervisor(self) -> Supervisor:
-        return Supervisor(self.film.ledger, self.film.generating, self.film.made, self.index, self.told)
+        film = self.film
+        return Supervisor(
+            film.ledger, film.generating, film.made, self.index, self.told, more=self.more, kind=self.kind
+        )
 
     def told(self, shot: str, take: int, frame: str, done: float) -> None:
         total = self.totals.get(shot, 1)
@@ -115,7 +170,7 @@ class _Floor:
                 self.film,
                 self.desk,
                 work.shot,
-                self.due[work.shot],
+                self.upstream[work.shot],
                 recipe_of_work(work),
                 work.take,
                 bench,

@@ -1,12 +1,12 @@
 """Stage 6, render: the heroes, one still for each scene that shows what it should look like."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from film_pipeline.core.recipe import Recipe
 from film_pipeline.core.stages import Stage
 from film_pipeline.departments.casting import hero_of, readable_heroes
-from film_pipeline.departments.department import Department, Job, Progress, Upstream
+from film_pipeline.departments.department import Department, Job, Progress, Together, Upstream
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.generated import generate, generated_recipe, generated_version, make_generated
 from film_pipeline.departments.generation import Scene
@@ -31,9 +31,8 @@ def _version(film: Film, shot: str, upstream: Upstream) -> int:
     return generated_version(_scene(film, shot, upstream))
 
 
-def _prepare(film: Film, due: Mapping[str, Upstream], progress: Progress) -> None:
-    scenes = {shot: _scene(film, shot, upstream) for shot, upstream in due.items()}
-    generate(film, scenes, due, HEROES, progress)
+def _prepare(film: Film, shots: Together, progress: Progress) -> Collection[str]:
+    return generate(film, shots, _scene, HEROES, progress)
 
 
 def _make(job: Job) -> dict[str, Any]:

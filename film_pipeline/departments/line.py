@@ -14,6 +14,7 @@ from film_pipeline.departments.department import (
     Department,
     Job,
     Progress,
+    Together,
     Upstream,
     of_shot,
     silent,
@@ -176,9 +177,12 @@ class Line:
     def _prepare(self, department: Department, shots: Iterable[str], progress: Progress) -> None:
         """Let a department work on all its due shots together."""
         due: dict[str, Upstream] = {}
+        at_gate: dict[str, Upstream] = {}
         for shot in shots:
             state, upstream = self.state(department.name, shot), self._upstream(department, shot)
-            if isinstance(state, Due) and state.recipe is not None and isinstance(upstream, Upstream):
+            if isinstance(upstream, Upstream) and isinstance(state, AtGate):
+                at_gate[shot] = upstream
+            elif isinstance(upstream, Upstream) and isinstance(state, Due) and state.recipe is not None:
                 due[shot] = upstream
         if not due or department.prepare is None:
             return
@@ -186,7 +190,10 @@ class Line:
             # In one order everywhere, so that two runs never wait for each other.
             for shot in sorted(due):
                 claims.enter_context(claim(self.film.made, department.stage.value, shot))
-            department.prepare(self.film, due, progress)
+            worked_on = department.prepare(self.film, Together(due, at_gate), progress)
+        # People sign and reject while frames are made: what the shots need is asked anew.
+        for shot in worked_on:
+            self._states.pop((department.name, shot), None)
 
     def _work_on(self, department: Department, shot: str, progress: Progress) -> Outcome:
         state = self.state(department.name, shot)

@@ -1,6 +1,6 @@
 """Stage 6, render: a take of the shot's unique frames, from a backend, inside the composition lock."""
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from film_pipeline.departments.department import (
     Job,
     NewFile,
     Progress,
+    Together,
     Upstream,
     first_of_each,
     recipe_for,
@@ -41,10 +42,8 @@ def _recipe(film: Film, shot: str, upstream: Upstream) -> Recipe:
     )
 
 
-def _prepare(film: Film, due: Mapping[str, Upstream], progress: Progress) -> None:
-    if film.generates:
-        scenes = {shot: Scene.of(film, shot, upstream) for shot, upstream in due.items()}
-        generate(film, scenes, due, RENDER, progress)
+def _prepare(film: Film, shots: Together, progress: Progress) -> Collection[str]:
+    return generate(film, shots, Scene.of, RENDER, progress) if film.generates else ()
 
 
 def _version(film: Film, shot: str, upstream: Upstream) -> int | None:

@@ -6,7 +6,7 @@ from threading import Lock
 from typing import Any
 
 
-class Together:
+class Adding:
     """Adds up how far several works are, told from threads of their own. tell: hears of the sum, one call at a time."""
 
     def __init__(self, tell: Callable[[int], None]) -> None:

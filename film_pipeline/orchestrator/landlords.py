@@ -1,225 +1,273 @@
-"""Rented machines and their money: set aside before one is rented, settled when it is back with its provider."""
+"""Rented machines and their money: found again, kept paid for, ended when nobody needs them, and settled."""
 
 import asyncio
 import datetime
 import logging
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from typing import Protocol, cast
 
 import httpx
 
-from film_pipeline.core.gate import Locked, OverBudget, Ticket, WorkerOrder
-from film_pipeline.core.generating import FrameWork, GeneratingBackend, Health, Landlord, SubmitFailed, WorkerReport
-from film_pipeline.core.jobs import Charge, JobState, Move
+from film_pipeline.core.gate import Locked, OverBudget, Ticket
+from film_pipeline.core.generating import GeneratingBackend, RentingBackend, WorkerReport, rents
+from film_pipeline.core.jobs import ENDED, LIVE, Charge, IllegalMove, JobState
 from film_pipeline.core.money import usd
 from film_pipeline.core.problems import FilmProblem
+from film_pipeline.orchestrator.hiring import Hire, Hiring, frame_job_of
+from film_pipeline.orchestrator.patience import Patience
+from film_pipeline.orchestrator.scribe import Scribe
+from film_pipeline.stores.database import StoreRefused
 from film_pipeline.stores.ledger import Ledger
-from film_pipeline.stores.ledger.jobs import Job
 from film_pipeline.stores.ledger.workers import Worker
 
 log = logging.getLogger(__name__)
 
-_LOOK_S = 5.0
-SILENT_S = 300.0
-"""How long a machine that nobody hears of lives at most: then it ends itself."""
 _AWAY = (FilmProblem, OSError, httpx.HTTPError)
-
-
-class _RentsMachines(GeneratingBackend, Landlord, Protocol):
-    """A backend that is a landlord too."""
-
-
-@dataclass(frozen=True)
-class _Hired:
-    """A machine and the ticket that its time is paid on. holds_usd: set aside so far."""
-
-    ticket: Ticket
-    holds_usd: Decimal
+_SENDING = (JobState.SUBMITTING, JobState.UNCERTAIN)
+_TOP_UP_AT = Decimal("0.8")
+_VANISHED = "it ended while nobody looked: reckoned to the end of its lease"
+_UNNEEDED = "it has had nothing to do for too long"
+_STRAY = "the ledger does not know it"
 
 
 class Landlords:
-    """The backends of a run that rent machines, and what the ledger knows of their machines."""
+    """The backends that rent machines, and what the ledger knows of their machines.
 
-    def __init__(self, ledger: Ledger, backends: Mapping[str, GeneratingBackend]) -> None:
-        self._ledger, self._backends = ledger, backends
-        self._renting: dict[str, _RentsMachines] = {
-            name: cast(_RentsMachines, backend) for name, backend in backends.items() if hasattr(backend, "sweep")
-        }
-        # As many orders at once as can each rent a machine would set the money of too many machines aside.
-        self._one_by_one = {name: asyncio.Lock() for name in self._renting}
-        self._waiting: dict[str, Ticket] = {}
-        self._hired: dict[tuple[str, str], _Hired] = {}
-        self._looked_at = float("-inf")
+    A machine belongs to the production, not to the run that rented it: any run may use it, and whoever sees it end
+    settles it. scribe: the run's; without one it has one of its own from `begin` to `end`.
+    """
 
-    async def begin(self) -> None:
-        """Take up the machines of runs before this one, settle those that are gone, and end those that nobody needs."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        backends: Mapping[str, GeneratingBackend],
+        scribe: Scribe | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._patience = patience or Patience()
+        self._own_scribe = None if scribe is not None else Scribe(ledger)
+        self._scribe = scribe or self._own_scribe or Scribe(ledger)
+        self._renting = {name: backend for name, backend in backends.items() if rents(backend)}
+        self.hiring = Hiring(ledger, self._renting, self._scribe)
+        for backend in self._renting.values():
+            backend.rent_with(self.hiring)
+        self._called = False
+
+    @property
+    def names(self) -> Collection[str]:
+        """The backends that rent."""
+        return self._renting.keys()
+
+    # From the beginning to the end
+
+    async def begin(self, shots: Collection[str] = ()) -> None:
+        """Take up what runs before this one rented, settle what is gone, and end what nobody needs.
+
+        shots: those whose claims are held. No machine is called, so none lives longer for this.
+        """
+        if self._own_scribe is not None:
+            self._own_scribe.begin()
         for name, backend in self._renting.items():
-            hired = [job for job in self._ledger.jobs.of(backend=name) if job.ticket.work == "worker"]
-            living = [job for job in hired if job.state in (JobState.SUBMITTED, JobState.RUNNING)]
-            for job in living:
-                self._hired[name, job.provider_id] = _Hired(job.ticket, job.held_usd)
-            for job in hired:
-                if job.state is JobState.RESERVED:
-                    self._ledger.move(Move(job.ticket.job, JobState.CANCELLED, error="nothing was rented on it"))
+            for job in await asyncio.to_thread(self._ledger.jobs.of, backend=name, states=LIVE):
+                if job.ticket.work == "worker":
+                    await self.hiring.take_up(job, claimed=job.ticket.shot in shots)
             try:
-                await self._settle_ended(name, backend, await backend.sweep(self._known()))
-                await self._look_at(name, backend)
-                await self._settle_vanished(name, backend, living)
+                await self._sweep(name, backend)
+            except StoreRefused:
+                raise
             except _AWAY as error:
                 log.warning("the machines of %s can't be looked at: %s", name, error)
-
-    def _known(self) -> set[str]:
-        """Jobs and machines of the whole production that are still needed."""
-        frames = {job.ticket.job for job in self._ledger.jobs.of() if job.ticket.work != "worker" and _lives(job)}
-        return frames | {worker for _, worker in self._hired}
-
-    async def renting(self, name: str, ticket: Ticket, work: FrameWork) -> AsyncExitStack:
-        """Enter before an order goes to a backend and leave after it: money for a machine is set aside meanwhile.
-
-        Raises SubmitFailed where the money does not reach: another backend may do it.
-        """
-        stack = AsyncExitStack()
-        backend = self._renting.get(name)
-        if backend is not None:
-            await stack.enter_async_context(self._one_by_one[name])
-            try:
-                self._set_aside(name, backend, ticket, work)
-            except BaseException:
-                await stack.aclose()
-                raise
-            stack.push_async_callback(self._after_order, name, backend, ticket, work)
-        return stack
-
-    def _set_aside(self, name: str, backend: _RentsMachines, ticket: Ticket, work: FrameWork) -> None:
-        overhead = backend.overhead_usd()
-        if overhead is None:
-            raise SubmitFailed(f"what a machine of {name} costs is unknown: nothing is rented", 5.0)
-        order = WorkerOrder(f"{name}/{ticket.job}", work.shot, work.work, work.covered, name, usd(overhead))
-        hired = self._ledger.hire(order)
-        if isinstance(hired, Locked | OverBudget):
-            raise SubmitFailed(f"no machine can be rented: {hired}", spill=True)
-        self._waiting[ticket.job] = hired.placed[0].ticket
-
-    async def _after_order(self, name: str, backend: _RentsMachines, ticket: Ticket, work: FrameWork) -> None:
-        """Keep the money of a machine that was rented for the order; let go of it where an older one had room."""
-        hire = self._waiting.pop(ticket.job)
-        try:
-            reports = await backend.workers()
-        except _AWAY as error:
-            log.warning("%s does not say which machines there are: %s", name, error)
-            reports = []
-        rented = next((report for report in reports if report.ticket == ticket.job), None)
-        if rented is None or (name, rented.worker) in self._hired:
-            self._ledger.move(Move(hire.job, JobState.CANCELLED, error="an older machine had room"))
-            return
-        self._ledger.admit(hire, work.covered)
-        self._ledger.move(Move(hire.job, JobState.SUBMITTED, rented.worker, rented.worker))
-        self._hired[name, rented.worker] = _Hired(hire, hire.reserved_usd)
-        await self._settle_ended(name, backend, [report for report in reports if report.state == "ended"])
 
     async def look(self) -> None:
-        """See how the machines are, now and then; settle what ended, set more aside for what goes on."""
-        if time.monotonic() - self._looked_at < _LOOK_S:
-            return
-        self._looked_at = time.monotonic()
+        """See how the machines are: settle what ended, set more aside for what goes on."""
+        self._called = True
         for name, backend in self._renting.items():
             try:
-                await self._look_at(name, backend)
+                await self._look_at(name, await backend.workers())
+            except StoreRefused:
+                raise
             except _AWAY as error:
                 log.warning("the machines of %s can't be looked at: %s", name, error)
-
-    async def _look_at(self, name: str, backend: _RentsMachines) -> None:
-        reports = await backend.workers()
-        for report in reports:
-            hired = self._hired.get((name, report.worker))
-            if report.state != "ended":
-                self._ledger.workers.heard(_worker(report, hired))
-                self._top_up(name, report, hired)
-        await self._settle_ended(name, backend, [report for report in reports if report.state == "ended"])
-
-    def _top_up(self, name: str, report: WorkerReport, hired: _Hired | None) -> None:
-        if hired is None or report.overhead_usd is None or report.overhead_usd < hired.holds_usd * Decimal("0.8"):
-            return
-        more = usd(hired.ticket.reserved_usd)
-        topped = self._ledger.top_up(hired.ticket.job, more)
-        if isinstance(topped, Locked | OverBudget):
-            log.warning("no more money for machine %s of %s: %s", report.worker, name, topped)
-            return
-        self._hired[name, report.worker] = _Hired(hired.ticket, hired.holds_usd + more)
-
-    async def _settle_ended(self, name: str, backend: _RentsMachines, ended: Sequence[WorkerReport]) -> None:
-        for report in ended:
-            hired = self._hired.pop((name, report.worker), None)
-            if hired is None:
-                continue
-            cost = report.cost_usd if report.cost_usd is not None else hired.holds_usd
-            self._ledger.return_worker(hired.ticket.job, Charge(usd(cost), estimated=True), report.why)
-            self._ledger.workers.ended(_worker(report, hired))
-
-    async def _settle_vanished(self, name: str, backend: _RentsMachines, before: Sequence[Job]) -> None:
-        """Machines that ended while nobody looked: they lived at most for so long after they were last heard of."""
-        there = {report.worker for report in await backend.workers()}
-        heard = {worker.provider_id: worker for worker in self._ledger.workers.all(name)}
-        for job in before:
-            hired = self._hired.get((name, job.provider_id))
-            if hired is None or job.provider_id in there:
-                continue
-            worker = heard.get(job.provider_id)
-            self._hired.pop((name, job.provider_id))
-            bill = _last_bill(worker) if worker is not None else None
-            said = "it ended while nobody looked: reckoned to the end of its lease"
-            self._ledger.return_worker(job.ticket.job, Charge(usd(bill or job.held_usd), estimated=True), said)
-            if worker is not None:
-                self._ledger.workers.ended(worker)
-
-    def note(self, name: str, health: Health, in_hand: str, seconds_per_frame: float | None) -> None:
-        """Note how a backend that rents no machines is, so that it stands in the table of workers."""
-        if name not in self._renting:
-            state = "ready" if health.ready else "away"
-            worker = Worker(name, name, state=state, job_in_hand=in_hand, why=health.why)
-            self._ledger.workers.heard(replace(worker, seconds_per_frame=seconds_per_frame))
 
     async def end(self) -> None:
         """The run is over: end what has idled for long enough and settle it. What is warm stays for the next run."""
-        for name, backend in self._renting.items():
-            try:
-                await backend.end_idle()
-                await self._look_at(name, backend)
-            except _AWAY as error:
-                log.warning("the machines of %s can't be looked at: %s", name, error)
+        try:
+            if self._called:
+                for name, backend in self._renting.items():
+                    try:
+                        await backend.end_idle()
+                    except _AWAY as error:
+                        log.warning("idle machines of %s can't be ended: %s", name, error)
+                await self.look()
+        finally:
+            if self._own_scribe is not None:
+                await self._own_scribe.end()
+
+    # Looking
+
+    async def _look_at(self, name: str, reports: Sequence[WorkerReport]) -> None:
+        for report in reports:
+            hire = await self._hire_of(name, report)
+            if report.state == "ended":
+                if hire is not None:
+                    await self._settle(name, report.worker, report.cost_usd, report.why)
+            elif hire is not None:
+                await self._scribe.do(self._ledger.workers.heard, _worker(report, hire))
+                await self._top_up(name, report, hire)
+            elif await self._is_stray(name, report):
+                await self._end_stray(self._renting[name], report)
+        await self._forget_what_never_came(name, {report.ticket for report in reports})
+
+    async def _hire_of(self, name: str, report: WorkerReport) -> Ticket | None:
+        """The ticket that a machine is paid on, ours or another run's; None where there is none."""
+        known = self.hiring.hired.get((name, report.worker))
+        if known is not None:
+            return known
+        waiting = self.hiring.on_the_way.get(report.ticket)
+        if waiting is not None and waiting.in_doubt_since and waiting.ticket.backend == name:
+            await self._found(waiting, report.worker)
+            return self.hiring.hired.get((name, report.worker))
+        job = await asyncio.to_thread(self._ledger.jobs.at_provider, name, report.worker)
+        if job is None or job.ticket.work != "worker" or job.state in ENDED:
+            return None
+        self.hiring.hired[name, report.worker] = job.ticket
+        return job.ticket
+
+    async def _found(self, waiting: Hire, worker: str) -> None:
+        try:
+            await self.hiring.found(waiting, worker)
+        except IllegalMove as moved:
+            # Another run that looked at the same moment was quicker.
+            log.info("the hire of %s: %s", worker, moved)
+            self.hiring.on_the_way.pop(waiting.frame_job, None)
+
+    async def _is_stray(self, name: str, report: WorkerReport) -> bool:
+        """Whether nobody answers for a machine: neither this run nor another one that is just about to hear of it."""
+        hires = await asyncio.to_thread(self._ledger.jobs.of, backend=report.backend or name, states=LIVE)
+        return not any(
+            job.provider_id == report.worker or (not job.provider_id and frame_job_of(job.ticket) == report.ticket)
+            for job in hires
+            if job.ticket.work == "worker"
+        )
+
+    async def _forget_what_never_came(self, name: str, seen: Collection[str]) -> None:
+        """Hires of machines that had the time to appear, and did not, came to nothing."""
+        longest_s = self._patience.in_flight_s + self._renting[name].listed_after_s
+        for hire in list(self.hiring.on_the_way.values()):
+            if hire.ticket.backend != name or hire.frame_job in seen or not hire.in_doubt_since:
+                continue
+            if self._seconds_since(hire.in_doubt_since) > longest_s:
+                await self.hiring.came_to_nothing(hire, "no machine has appeared")
+
+    async def _top_up(self, name: str, report: WorkerReport, hire: Ticket) -> None:
+        job = await asyncio.to_thread(self._ledger.jobs.one, hire.job)
+        if job is None or report.overhead_usd is None or report.overhead_usd < job.held_usd * _TOP_UP_AT:
+            return
+        topped = await self._scribe.do(self._ledger.top_up, hire.job, usd(self._step(name, hire)))
+        if isinstance(topped, Locked | OverBudget):
+            log.warning("no more money for machine %s of %s: %s", report.worker, name, topped)
+
+    def _step(self, name: str, hire: Ticket) -> Decimal:
+        return self._renting[name].overhead_usd() or hire.reserved_usd
+
+    # Sweeping
+
+    async def _sweep(self, name: str, backend: RentingBackend) -> None:
+        reports = await backend.listed()
+        for report in reports:
+            hire = await self._hire_of(report.backend, report)
+            if hire is not None and (report.state == "ended" or not await self._is_needed(report, hire)):
+                await self._end_hired(report.backend, backend, report)
+            elif hire is None and await self._is_stray(report.backend, report):
+                await self._end_stray(backend, report)
+        there = {report.worker for report in reports}
+        for place in [place for place in self.hiring.hired if place[0] == name and place[1] not in there]:
+            await self._settle_vanished(*place)
+        await self._forget_what_never_came(name, {report.ticket for report in reports})
+
+    async def _is_needed(self, report: WorkerReport, hire: Ticket) -> bool:
+        """Whether a machine has frames in work, had some a moment ago, or may be getting one just now.
+
+        Where an order is on its way or in doubt, nobody knows to which machine. A run that died leaves such orders
+        behind for good: after the time that a machine lives without being called, they count no more.
+        """
+        landlord = self._renting.get(report.backend)
+        if landlord is None:
+            return False
+        busy, moved_at = await asyncio.to_thread(self._ledger.jobs.last_on, report.backend, report.worker)
+        rented = await asyncio.to_thread(self._ledger.jobs.one, hire.job)
+        sending = await asyncio.to_thread(self._ledger.jobs.of, backend=report.backend, states=_SENDING)
+        sent_at = max((job.moved_at for job in sending if job.ticket.work != "worker"), default="")
+        coming = bool(sent_at) and self._seconds_since(sent_at) < landlord.silent_s
+        last = max(moved_at, rented.moved_at if rented is not None else "")
+        return busy or coming or self._seconds_since(last) < landlord.idle_s
+
+    async def _end_hired(self, name: str, backend: RentingBackend, report: WorkerReport) -> None:
+        ended = await backend.end_machine(report.worker, _UNNEEDED)
+        await self._settle(name, report.worker, (ended or report).cost_usd, (ended or report).why or _UNNEEDED)
+
+    async def _end_stray(self, backend: RentingBackend, report: WorkerReport) -> None:
+        """End a machine that nobody answers for. What it cost is entered first, should we die meanwhile."""
+        log.warning("machine %s of %s is ended: %s", report.worker, report.backend, _STRAY)
+        await self._enter_stray(report)
+        ended = await backend.end_machine(report.worker, _STRAY)
+        await self._enter_stray(ended or report)
+
+    async def _enter_stray(self, report: WorkerReport) -> None:
+        if report.cost_usd is not None:
+            await self._scribe.do(self._ledger.spend.stray, report.backend, report.worker, report.cost_usd)
+
+    # Settling
+
+    async def _settle_vanished(self, name: str, worker: str) -> None:
+        """A machine that ended while nobody looked lived at most for so long after it was last heard of."""
+        hire = self.hiring.hired[name, worker]
+        job = await asyncio.to_thread(self._ledger.jobs.one, hire.job)
+        heard = await self._heard(name, worker)
+        cost = None
+        if job is not None and heard is not None and heard.price_hour_usd is not None:
+            silent_s = self._renting[name].silent_s
+            lived_s = self._seconds_since(job.reserved_at) - max(self._seconds_since(heard.heard_at) - silent_s, 0.0)
+            cost = Decimal(str(round(lived_s, 3))) * heard.price_hour_usd / 3600
+        await self._settle(name, worker, cost, _VANISHED)
+
+    async def _settle(self, name: str, worker: str, cost_usd: Decimal | None, why: str) -> None:
+        """Enter a machine's bill. cost_usd: None where nobody knows; then all that is set aside for it is spent."""
+        hire = self.hiring.hired.pop((name, worker), None)
+        if hire is None:
+            return
+        job = await asyncio.to_thread(self._ledger.jobs.one, hire.job)
+        cost = cost_usd if cost_usd is not None else job.held_usd if job is not None else hire.reserved_usd
+        try:
+            await self._scribe.do(self._ledger.return_worker, hire.job, Charge(usd(cost), estimated=True), why)
+        except IllegalMove as moved:
+            if moved.before not in ENDED:
+                raise
+            log.info("machine %s was settled by another run", worker)
+            return
+        known = await self._heard(name, worker) or Worker(name, worker, job=hire.job)
+        await self._scribe.do(self._ledger.workers.ended, replace(known, state="ended", why=why))
+
+    async def _heard(self, name: str, worker: str) -> Worker | None:
+        """A machine as it was last heard of."""
+        known = await asyncio.to_thread(self._ledger.workers.all, name)
+        return next((one for one in known if one.provider_id == worker), None)
+
+    def _seconds_since(self, stamp: str) -> float:
+        return (self._ledger.books.time(None) - datetime.datetime.fromisoformat(stamp)).total_seconds()
 
 
-def _lives(job: Job) -> bool:
-    return job.state not in (
-        JobState.INDEXED,
-        JobState.RETURNED,
-        JobState.FAILED,
-        JobState.CANCELLED,
-        JobState.LOST,
-    )
-
-
-def _worker(report: WorkerReport, hired: _Hired | None) -> Worker:
+def _worker(report: WorkerReport, hire: Ticket) -> Worker:
     return Worker(
         backend=report.backend,
         provider_id=report.worker,
         name=report.name,
-        job=hired.ticket.job if hired else "",
+        job=hire.job,
         state=report.state,
         model=report.model,
         job_in_hand=report.job,
         price_hour_usd=report.usd_per_hour,
         why=report.why,
     )
-
-
-def _last_bill(worker: Worker) -> Decimal | None:
-    if worker.price_hour_usd is None:
-        return None
-    started, heard = (datetime.datetime.fromisoformat(time_) for time_ in (worker.started_at, worker.heard_at))
-    seconds = (heard - started).total_seconds() + SILENT_S
-    return Decimal(str(round(seconds, 3))) * worker.price_hour_usd / 3600

@@ -77,6 +77,8 @@ class ComfyUI(Service):
         self.executing: tuple[str | None, str | None] = (None, None)
         """The client that is being worked for, and the node."""
         self.heard_at_s = self.clock.now()
+        self.forgotten: set[str] = set()
+        """Jobs that went in crashes, done or not."""
 
     # --- running
 
@@ -106,7 +108,7 @@ class ComfyUI(Service):
                 await self._woken.wait()
             job = self.queue.take()
             self._queue_changed()
-            fault = self.faults.befalls("take", _CRASHES)
+            fault = self.faults.befalls("take", _CRASHES, job.id)
             if fault is not None:
                 self._lose(fault.kind)
                 continue
@@ -136,6 +138,7 @@ class ComfyUI(Service):
             self.queue.running = None
             self._queue_changed()
             return
+        self.forgotten |= self.queue.known()
         self.queue = Queue()
         self.engine.forget()
         self._number = 0
@@ -379,7 +382,12 @@ class ComfyUI(Service):
     # --- control
 
     def commands(self) -> dict[str, Command]:
-        return {**super().commands(), "crash": lambda: self._lose("crash"), "timing": self._set_timing}
+        return {
+            **super().commands(),
+            "crash": lambda: self._lose("crash"),
+            "timing": self._set_timing,
+            "forgotten": lambda: sorted(self.forgotten),
+        }
 
     def _set_timing(self, **seconds: float) -> None:
         for name, value in seconds.items():

@@ -147,7 +147,7 @@ class _Attempt:
         self._run = Run()
         self._signatures: dict[str, str] = {}
         self._executed: list[str] = []
-        self._failing = engine.faults.befalls("job", JOB_FAULTS)
+        self._failing = engine.faults.befalls("job", JOB_FAULTS, prompt_id)
 
     async def go(self, wanted: list[str]) -> Run:
         self._tell("execution_start", {})
@@ -244,7 +244,7 @@ class _Attempt:
         name, subfolder = next_name(folder, prefix, self._engine._taken)
         texts = {"prompt": self._graph, **self._extra.get("extra_pnginfo", {})} if self._engine._metadata else {}
         encoded = await _worked(image.size, lambda: png(image.render(), texts))
-        fault = self._engine.faults.befalls("picture", PICTURE)
+        fault = self._engine.faults.befalls("picture", PICTURE, self._id)
         if fault is not None:
             encoded = damaged(fault.kind, encoded, image.recipe.references if image.recipe else (image.encoded,))
         (folder / subfolder / name).write_bytes(encoded)

@@ -46,6 +46,11 @@ class Queue:
     def remaining(self) -> int:
         return len(self.waiting) + (self.running is not None)
 
+    def known(self) -> set[str]:
+        """Every job, waiting, running or ended."""
+        open_ones = [*self.waiting, *([self.running] if self.running else [])]
+        return {job.id for job in open_ones} | set(self.history)
+
     def put(self, number: float, job_id: str, graph: dict[str, Any], extra: dict[str, Any], wanted: list[str]) -> None:
         """The same id put twice waits twice: nothing here looks for repeats."""
         heapq.heappush(self.waiting, Job(number, job_id, graph, extra, wanted, next(self._arrivals)))

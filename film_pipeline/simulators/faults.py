@@ -80,24 +80,27 @@ class Faults:
         self._rules.clear()
         self._scripts.clear()
 
-    def befalls(self, call: str, kinds: frozenset[str]) -> Fault | None:
-        """What befalls this call, of the kinds that can happen at this moment."""
+    def befalls(self, call: str, kinds: frozenset[str], of: str = "") -> Fault | None:
+        """What befalls this call, of the kinds that can happen at this moment.
+
+        of: whom it befalls, where that is known: a job, a pod.
+        """
         for script in self._scripts:
             if script.steps and fnmatchcase(call, script.call):
                 fault = script.steps.pop(0)
-                return self._show(fault, call) if fault is not None and fault.kind in kinds else None
+                return self._show(fault, call, of) if fault is not None and fault.kind in kinds else None
         for fault in self._rules:
             if fault.kind in kinds and not fault.spent and fnmatchcase(call, fault.call) and self._strikes(fault):
                 fault.fired += 1
-                return self._show(fault, call)
+                return self._show(fault, call, of)
         return None
 
     def _strikes(self, fault: Fault) -> bool:
         fault.seen += 1
         return fault.seen > fault.after and (fault.rate >= 1 or self._dice.random() < fault.rate)
 
-    def _show(self, fault: Fault, call: str) -> Fault:
-        self.shown.append({"kind": fault.kind, "call": call})
+    def _show(self, fault: Fault, call: str, of: str) -> Fault:
+        self.shown.append({"kind": fault.kind, "call": call, **({"of": of} if of else {})})
         return fault
 
     def _check(self, kind: str) -> None:

@@ -136,7 +136,7 @@ class RunPodPods(Service):
         pod.generation += 1
         turn = pod.generation
         provisioning_s, starting_s, ready_s = self._boot
-        fault = self.faults.befalls("boot", _BOOT_FAULTS)
+        fault = self.faults.befalls("boot", _BOOT_FAULTS, pod.id)
         slower_s = fault.seconds if fault is not None and fault.kind == "boot_slow" else 0.0
         if fresh:
             await self.clock.sleep(provisioning_s)
@@ -174,6 +174,7 @@ class RunPodPods(Service):
             await listener.close()
             await comfyui.die()
             self.book.orders += comfyui.book.orders
+            self.faults.shown += comfyui.faults.shown
             pod.comfyui = None
             # The container's disk does not outlive the container.
             shutil.rmtree(self.folder / "pods" / pod.id, ignore_errors=True)

@@ -71,8 +71,8 @@ class Handler(ABC):
     """One worker's program. Its answer: what a RunPod handler returns; a key `error` in it fails the job."""
 
     @abstractmethod
-    async def handle(self, given: Any) -> dict[str, Any]:
-        """Work off one input."""
+    async def handle(self, given: Any, job: str) -> dict[str, Any]:
+        """Work off one input. job: the provider's id of the order."""
 
 
 class _Unheard:
@@ -96,7 +96,7 @@ class WorkerComfyUI(Handler):
         self.engine = Engine(folder, clock, timing, plan.models, metadata=False, previews=False)
         self.engine.faults = faults
 
-    async def handle(self, given: Any) -> dict[str, Any]:
+    async def handle(self, given: Any, job: str) -> dict[str, Any]:
         if isinstance(given, str):
             try:
                 given = json.loads(given)
@@ -110,7 +110,7 @@ class WorkerComfyUI(Handler):
         wrong = [said for image in images or [] if (said := self._upload(image))]
         if wrong:
             return {"error": "Failed to upload one or more input images", "details": wrong}
-        return await self._run(given["workflow"])
+        return await self._run(given["workflow"], job)
 
     def _upload(self, image: Mapping[str, str]) -> str:
         """What went wrong; empty where nothing did."""
@@ -123,14 +123,14 @@ class WorkerComfyUI(Handler):
         place.write_bytes(data)
         return ""
 
-    async def _run(self, graph: Any) -> dict[str, Any]:
+    async def _run(self, graph: Any, job: str) -> dict[str, Any]:
         try:
             verdict = checked(graph, self.engine)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             return {"error": f"Error queuing workflow: 500 Server Error: {error}"}
         if verdict.error is not None:
             return {"error": _told(verdict.error, verdict.node_errors)}
-        run = await self.engine.run(str(uuid.uuid4()), graph, verdict.outputs, {}, _Unheard())
+        run = await self.engine.run(job, graph, verdict.outputs, {}, _Unheard())
         errors = [
             f"Workflow execution error: Node Type: {data['node_type']}, Node ID: {data['node_id']}, "
             f"Message: {data['exception_message']}"
@@ -192,7 +192,7 @@ class ImageModel(Handler):
         self._shelf, self._url, self._clock, self._faults = shelf, url, clock, faults
         self._plan, self._model = plan, model
 
-    async def handle(self, given: Any) -> dict[str, Any]:
+    async def handle(self, given: Any, job: str) -> dict[str, Any]:
         wrong = self._wrong(given)
         if wrong:
             return {"error": wrong}
@@ -202,12 +202,12 @@ class ImageModel(Handler):
         except ValueError as error:
             return {"error": str(error)}
         await self._clock.sleep(self._plan.frame_s)
-        fault = self._faults.befalls("job", frozenset({"execution_error"}))
+        fault = self._faults.befalls("job", frozenset({"execution_error"}), job)
         if fault is not None:
             return {"error": "the simulated model failed"}
         recipe = Recipe(size, int(given.get("seed", -1)), given["prompt"], tuple(references), self._model)
         encoded = await asyncio.to_thread(_encoded, recipe, given.get("output_format", "png"))
-        damage = self._faults.befalls("picture", PICTURE)
+        damage = self._faults.befalls("picture", PICTURE, job)
         if damage is not None:
             encoded = damaged(damage.kind, encoded, references)
         return {"image_url": self._kept(encoded, given), "cost": float(self._plan.image_usd())}

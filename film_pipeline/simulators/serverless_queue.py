@@ -109,7 +109,7 @@ class Endpoint:
     # --- orders
 
     def submit(self, job: Job) -> None:
-        job.gone = self._faults.befalls("accept", frozenset({"lost"})) is not None
+        job.gone = self._faults.befalls("accept", frozenset({"lost"}), job.id) is not None
         self.jobs[job.id] = job
         self._sweep()
         if not job.gone:
@@ -197,26 +197,28 @@ class Endpoint:
                 job = self._waiting.popleft()
                 self._turn(worker, "execution", job.id)
                 await self._work(worker, job, handler)
-                self._turn(worker, "idle")
+                self._turn(worker, "idle", at_s=job.ended_s)
         finally:
             self._turn(worker, "over")
             del self._workers[worker.id]
 
-    def _turn(self, worker: Worker, phase: str, job: str = "") -> None:
-        """Charge the phase that ends here, and begin the next."""
-        charge = self._so_far(worker)
+    def _turn(self, worker: Worker, phase: str, job: str = "", at_s: float | None = None) -> None:
+        """Charge the phase that ends here, and begin the next. at_s: when that was, where it was not just now."""
+        moment_s = self._clock.now() if at_s is None else at_s
+        charge = self._so_far(worker, moment_s)
         if charge is not None:
             self._book.charge(charge.provider_id, charge.what, charge.seconds, charge.usd)
-        worker.phase, worker.since_s, worker.job = phase, self._clock.now(), job
+        worker.phase, worker.since_s, worker.job = phase, moment_s, job
 
-    def _so_far(self, worker: Worker) -> Charge | None:
-        seconds = counted_seconds(self._clock.now() - worker.since_s)
+    def _so_far(self, worker: Worker, until_s: float) -> Charge | None:
+        seconds = counted_seconds(until_s - worker.since_s)
         if worker.phase == "over" or not seconds or not self.plan.paid_by_second:
             return None
         return charged(worker.job or worker.id, worker.phase, seconds, self.plan.second_usd() * seconds)
 
     def running_charges(self) -> list[Charge]:
-        return [charge for worker in self._workers.values() if (charge := self._so_far(worker)) is not None]
+        now = self._clock.now()
+        return [charge for worker in self._workers.values() if (charge := self._so_far(worker, now)) is not None]
 
     async def _work_within(self, seconds: float) -> bool:
         """Whether there is work, now or before the time is over."""
@@ -229,10 +231,11 @@ class Endpoint:
         return True
 
     async def _work(self, worker: Worker, job: Job, handler: Handler) -> None:
-        job.status, job.began_s, job.worker = IN_PROGRESS, self._clock.now(), worker.id
-        fault = self._faults.befalls("work", frozenset({"stuck", "expired"}))
+        # What is told and what is billed are the same seconds.
+        job.status, job.began_s, job.worker = IN_PROGRESS, worker.since_s, worker.id
+        fault = self._faults.befalls("work", frozenset({"stuck", "expired"}), job.id)
         stuck = fault is not None and fault.kind == "stuck"
-        work = self._clock.sleep(job.timeout_s * 2) if stuck else handler.handle(job.given)
+        work = self._clock.sleep(job.timeout_s * 2) if stuck else handler.handle(job.given, job.id)
         job.task = asyncio.ensure_future(_answer(work))
         over = asyncio.ensure_future(self._clock.sleep(job.timeout_s))
         try:

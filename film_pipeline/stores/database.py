@@ -43,6 +43,11 @@ class Schema:
     refused: str
 
 
+class StoreRefused(FilmProblem):
+    """The database itself refused: it is locked, full, broken or away. Only one that breaks off at the very end of a
+    transaction may have kept it all the same."""
+
+
 class Database:
     """An opened store, its tables at the newest version.
 
@@ -113,7 +118,7 @@ class Database:
         else:
             mend = self.schema.refused
         where = "" if self.file else f" ({make_url(self.url).render_as_string(hide_password=True)})"
-        return FilmProblem(f"{self.schema.called}{where} says: {said}", mend, file=self.file)
+        return StoreRefused(f"{self.schema.called}{where} says: {said}", mend, file=self.file)
 
     def _bring_up_to_date(self) -> None:
         with self.reading() as connection:

@@ -83,6 +83,20 @@ def claim(root: Path, stage: str, shot: str, waiting: Callable[[str], None] = _s
 
 
 @contextmanager
+def claim_if_free(root: Path, stage: str, shot: str) -> Iterator[bool]:
+    """Hold a stage of a shot while the block runs, if nobody holds it now. Gives whether it is held."""
+    path = root / "claims" / f"{shot or 'film'}.{stage}"
+    lock = _opened(path)
+    try:
+        held = lock.take(wait=False)
+        if held:
+            _sign(lock, path)
+        yield held
+    finally:
+        lock.let_go()
+
+
+@contextmanager
 def claim_production(root: Path, waiting: Callable[[str], None] = _say) -> Iterator[None]:
     """Hold the whole production, for work on what all its shots share."""
     with _locked(root / "claims" / "production", "the production", waiting):
@@ -129,19 +143,28 @@ def held(root: Path, locks: Path = Path("/proc/locks")) -> list[Held] | None:
 
 @contextmanager
 def _locked(path: Path, what: str, waiting: Callable[[str], None]) -> Iterator[None]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path)
-    except OSError as error:
-        raise disk_problem(error, path) from error
+    lock = _opened(path)
     try:
         if not lock.take(wait=False):
             waiting(f"{what} is in work at {lock.read().strip() or 'another run'}")
             lock.take(wait=True)
-        try:
-            lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        except OSError as error:
-            raise disk_problem(error, path) from error
+        _sign(lock, path)
         yield
     finally:
         lock.let_go()
+
+
+def _opened(path: Path) -> FileLock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(path)
+    except OSError as error:
+        raise disk_problem(error, path) from error
+
+
+def _sign(lock: FileLock, path: Path) -> None:
+    """Write down who holds it."""
+    try:
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    except OSError as error:
+        raise disk_problem(error, path) from error

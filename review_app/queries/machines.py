@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from film_pipeline.core.generating import rents
 from film_pipeline.core.jobs import JobState
 from film_pipeline.departments.film import Film
-from film_pipeline.orchestrator.landlords import SILENT_S
 from film_pipeline.stores.leases import Held, held
 from film_pipeline.stores.ledger.jobs import Job, UnderWay
 from film_pipeline.stores.ledger.workers import Worker
@@ -23,7 +23,8 @@ _CLAIMS, _TAKES = 60, 100
 class Machine:
     """A machine as it was last heard of. paid: its time costs money, under the job that stands with it.
 
-    made, made_usd: frames that it was charged for. in_hand: the job that it works on.
+    made, made_usd: frames that it was charged for. in_hand: the job that it works on. lease_s: how long it lives
+    without a call; None where its backend is no longer in production.yaml, or rents nothing.
     """
 
     worker: Worker
@@ -33,6 +34,7 @@ class Machine:
     made: int
     made_usd: Decimal
     in_hand: Job | None
+    lease_s: float | None
 
     @property
     def live(self) -> bool:
@@ -41,8 +43,9 @@ class Machine:
     @property
     def ends_itself_in_s(self) -> float | None:
         """The lease: how long it lives at most if nobody calls. None for one that is not rented, or should be gone."""
-        left = SILENT_S - self.silent_s
-        return left if self.paid is not None and left > 0 else None
+        if self.paid is None or self.lease_s is None or self.silent_s >= self.lease_s:
+            return None
+        return self.lease_s - self.silent_s
 
     @property
     def reckoned_usd(self) -> Decimal | None:
@@ -168,7 +171,13 @@ def _machine(film: Film, worker: Worker, now: datetime.datetime) -> Machine:
         made=made,
         made_usd=made_usd,
         in_hand=jobs.one(worker.job_in_hand) if worker.job_in_hand else None,
+        lease_s=_lease_s(film, worker.backend),
     )
+
+
+def _lease_s(film: Film, name: str) -> float | None:
+    backend = film.generating.get(name)
+    return backend.silent_s if backend is not None and rents(backend) else None
 
 
 def _since(text: str, now: datetime.datetime) -> float:

@@ -90,7 +90,7 @@ class OpenGate:
         self.approval, self.locked = approval, locked
         self.admitted: list[str] = []
 
-    def admit(self, ticket: Ticket, covered: Covered) -> Admission:
+    async def admit(self, ticket: Ticket, covered: Covered) -> Admission:
         if self.locked:
             raise GateLocked(self.locked)
         if ticket.job in self.admitted:

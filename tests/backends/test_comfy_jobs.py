@@ -9,7 +9,7 @@ from comfy_stage import Stage, on_a_stage
 from comfy_stand_in import ComfyStandIn, a_png
 
 from film_pipeline.backends.klein import klein
-from film_pipeline.core.generating import Health, Progress, SubmitFailed
+from film_pipeline.core.generating import FetchFailed, Health, Progress, SubmitFailed
 from film_pipeline.core.problems import FilmProblem
 
 # Following
@@ -213,7 +213,7 @@ def test_a_picture_that_is_always_cut_is_a_problem_and_leaves_no_file(tmp_path: 
 def test_nothing_is_fetched_of_a_job_that_is_not_done(tmp_path: Path) -> None:
     async def test(stage: Stage) -> None:
         job = await stage.submit()
-        with pytest.raises(FilmProblem, match="it is waiting"):
+        with pytest.raises(FetchFailed, match="is waiting"):
             await stage.backend.fetch(job, tmp_path)
         with pytest.raises(FilmProblem, match="it is not there"):
             await stage.backend.fetch(a_job(), tmp_path)

@@ -80,7 +80,7 @@ def test_the_same_job_posted_at_the_same_moment_is_worked_once(tmp_path: Path) -
 
         job, credentials = a_job(), Credentials({}, PRODUCTION, tmp_path)
         order = credentials.for_order(
-            OpenGate(GATE_APPROVAL).admit(a_ticket("local-klein", job=job), a_work().covered),
+            await OpenGate(GATE_APPROVAL).admit(a_ticket("local-klein", job=job), a_work().covered),
             "local-klein",
             "COMFYUI_TOKEN",
             needed=False,

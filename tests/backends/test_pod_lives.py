@@ -6,11 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from backend_makers import (
-    a_job,
-    a_ticket,
-    a_work,
-)
+from backend_makers import a_job, a_ticket, a_work
 from pod_rig import Rig, on_a_rig
 
 from film_pipeline.backends.pod_client import Pod, job_of, pod_name
@@ -201,7 +197,7 @@ def test_a_sweep_ends_what_the_ledger_does_not_know_and_nobody_elses_pods(tmp_pa
                 f"film_the-bridge_{a_job()}",
             )
         ]
-        ended = await rig.backend.sweep([known_by_job, needed[1]])
+        ended = await rig.sweep(known_by_job, needed[1])
         assert {report.worker for report in ended} == {lost, renamed}
         assert {report.ticket for report in ended} >= {unknown}
         assert set(rig.runpod.pods) == {*needed, *others}
@@ -215,15 +211,15 @@ def test_a_sweep_that_could_not_end_a_pod_says_so(tmp_path: Path) -> None:
         pod = rig.runpod.add(pod_name("the-bridge", "pods", a_job()))
         rig.runpod.faults["/action"] = [500]
         with pytest.raises(FilmProblem, match=f"pod {pod} still costs money"):
-            await rig.backend.sweep([])
+            await rig.sweep()
         rig.runpod.faults["/action"] = ["drop"]
         with pytest.raises(FilmProblem, match="may still cost money"):
-            await rig.backend.sweep([])
+            await rig.sweep()
         rig.runpod.faults["GET /v2/pods"] = [500]
         with pytest.raises(FilmProblem, match="does not answer"):
-            await rig.backend.sweep([])
+            await rig.sweep()
         rig.runpod.faults["/action"] = [409]
-        await rig.backend.sweep([])
+        await rig.sweep()
         assert rig.runpod.pods == {}
 
     on_a_rig(tmp_path, test)
@@ -259,12 +255,38 @@ def test_a_warm_pod_is_kept_for_as_long_as_was_said(tmp_path: Path) -> None:
 def test_a_pod_that_works_for_another_process_is_not_idle(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         await rig.submit()
-        rig.backend = rig.another_process()
-        await rig.backend.workers()
-        async with asyncio.timeout(3):
-            while (await rig.backend.workers())[0].state != "ready":
-                await asyncio.sleep(0.05)
+        await rig.taken_over()
         assert await rig.backend.end_idle() == []
+
+    on_a_rig(tmp_path, test)
+
+
+def test_a_pod_with_a_picture_of_an_order_that_was_in_doubt_is_not_idle_before_that_is_home(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        job, work = a_job(), a_work()
+        ticket = a_ticket("pods", job=job, work=work)
+        await rig.finish(await rig.submit(job))
+        await rig.taken_over(settling_s=0.0)
+        provider_id = await rig.backend.find(ticket)
+        assert provider_id is not None
+        assert await rig.backend.end_idle() == []
+        await rig.until(provider_id, Progress.DONE)
+        await rig.backend.fetch(provider_id, tmp_path / "home")
+        [ended] = await rig.backend.end_idle()
+        assert ended.state == "ended"
+
+    on_a_rig(tmp_path, test)
+
+
+def test_a_pod_whose_order_a_person_has_given_up_is_idle(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        job = a_job()
+        await rig.finish(await rig.submit(job))
+        await rig.taken_over(settling_s=0.0)
+        provider_id = await rig.backend.find(a_ticket("pods", job=job, work=a_work()))
+        assert provider_id is not None
+        rig.backend.forget(provider_id)
+        assert len(await rig.backend.end_idle()) == 1
 
     on_a_rig(tmp_path, test)
 

@@ -70,7 +70,7 @@ def test_starting_uses_the_ordering_key_and_everything_else_the_watching_one(tmp
         await rig.finish(provider_id)
         await rig.until(provider_id, Progress.DONE)
         await rig.backend.fetch(provider_id, tmp_path / "home")
-        await rig.backend.sweep([])
+        await rig.sweep()
         keys = {(method, path.split("/")[2]): key for method, path, key, _ in rig.runpod.asked}
         assert keys[("POST", "pods")] in (KEY, WATCH)
         assert {key for key, _ in rig.created()} == {KEY}
@@ -199,7 +199,7 @@ def test_gpus_that_cost_too_much_are_not_taken(tmp_path: Path) -> None:
         assert [body["gpu"]["id"] for _, body in rig.created()] == ["NVIDIA GeForce RTX 4090"]
         rig.runpod.let_for = 1.99
         rig.backend = rig.another_process()
-        await rig.backend.sweep([])
+        await rig.sweep()
         with pytest.raises(SubmitFailed, match=r"was let for 1\.99 USD an hour"):
             await rig.submit()
         assert rig.runpod.pods == {}

@@ -342,7 +342,8 @@ def test_a_paid_job_without_a_picture_has_failed_and_is_charged(output: Any, sai
         counter.complete(job, json.loads(json.dumps(output).replace("{url}", counter.runpod.url)))
         failed = await counter.until(job, Progress.FAILED, Progress.DONE)
         assert failed.state is Progress.FAILED and said in failed.error
-        assert failed.charged_usd == Decimal("0.00124") and not failed.retryable
+        # A picture that was cut may be whole when it is made again; an endpoint that gives none will give none.
+        assert failed.charged_usd == Decimal("0.00124") and failed.retryable == (said == "cut short")
         with pytest.raises(FilmProblem):
             await counter.backend.fetch(job, tmp_path / "home")
 

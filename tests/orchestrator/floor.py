@@ -16,8 +16,9 @@ from film_pipeline.core import keys
 from film_pipeline.core.gate import Covered
 from film_pipeline.core.generating import FrameWork, GeneratingBackend, Guide
 from film_pipeline.core.production import Approver, Production
+from film_pipeline.orchestrator.patience import Patience
 from film_pipeline.orchestrator.supervisor import Supervisor
-from film_pipeline.orchestrator.wanted import Landed, Report, Wanted
+from film_pipeline.orchestrator.wanted import Landed, More, Report, Wanted
 from film_pipeline.signing import Terms, approve
 from film_pipeline.stores.ledger import Ledger
 from film_pipeline.stores.ledger.takes import Take, TakeWish
@@ -113,9 +114,9 @@ class Floor:
             covered=covered,
         )
 
-    def supervisor(self, **how: Any) -> Supervisor:
-        asked = {"news_s": 0.2, "patience_s": 2.0, **how}
-        return Supervisor(self.ledger, self.backends(), self.made, self.index, **asked)
+    def supervisor(self, more: More | None = None, **patience: Any) -> Supervisor:
+        asked = {"news_s": 0.2, "away_s": 2.0, "in_flight_s": 0.5, "look_s": 0.4, **patience}
+        return Supervisor(self.ledger, self.backends(), self.made, self.index, patience=Patience(**asked), more=more)
 
     def run(self, wanted: Sequence[Wanted], **how: Any) -> Report:
         return self.supervisor(**how).run(wanted)

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from floor import LOCAL, SERVERLESS, Floor
+from floor import LOCAL, SERVERLESS, SHOT, Floor
 
 from film_pipeline import simulators
 from film_pipeline.core.jobs import JobState
+from film_pipeline.core.problems import FilmProblem
+from film_pipeline.orchestrator.wanted import Wanted
 
 FRAMES = range(1001, 1009)
 
@@ -169,7 +171,7 @@ def test_a_backend_that_is_away_is_said_and_does_not_hold_the_run_for_ever(tmp_p
     floor = Floor(tmp_path / "film", {"local": LOCAL}, {"COMFYUI_URL": "http://127.0.0.1:9"})
     floor.sign()
     take = floor.open_take()
-    report = floor.run(floor.wanted(take, [1001]), patience_s=0.3)
+    report = floor.run(floor.wanted(take, [1001]), away_s=0.3)
     [why] = report.problems.values()
     assert "127.0.0.1:9" in why
 
@@ -190,3 +192,54 @@ def test_frames_spill_over_to_another_backend_that_was_signed(tmp_path: Path, co
     made_by = {landed.backend.name for landed in floor.landed.values()}
     assert made_by == {"local", "serverless"}
     assert floor.ledger.spend.total().settled_usd == serverless.bill().total_usd
+
+
+def test_a_take_that_is_opened_while_the_run_goes_on_is_made_by_the_same_run(tmp_path: Path, comfy: Any) -> None:
+    floor = local_floor(tmp_path, comfy)
+    floor.sign(takes=2)
+    first, news = floor.open_take(), floor.ledger.takes.news()
+    news.read()
+    comfy.control("timing", frame_s=0.3)
+    asked: list[int] = []
+
+    def more() -> list[Wanted]:
+        if floor.landed and not asked:
+            asked.append(floor.open_take().take)
+        return [frame for take in news.read() for frame in floor.wanted(take, FRAMES)]
+
+    report = floor.supervisor(more=more).run(floor.wanted(first, FRAMES))
+    assert report.problems == {}
+    assert {take for take, _ in floor.landed} == {first.take, *asked} == {1, 2}
+    assert states(floor) == [JobState.INDEXED] * 2 * len(FRAMES)
+
+
+def test_what_is_asked_for_when_the_last_frame_is_home_still_belongs_to_the_run(tmp_path: Path, comfy: Any) -> None:
+    floor = local_floor(tmp_path, comfy)
+    floor.sign(takes=2)
+    first = floor.open_take()
+    asked: list[int] = []
+
+    def more() -> list[Wanted]:
+        done = [job for job in floor.ledger.jobs.of() if job.state is JobState.INDEXED]
+        if len(done) < 2 or asked:
+            return []
+        asked.append(floor.open_take().take)
+        return floor.wanted(floor.ledger.takes.of(SHOT)[-1], [1001])
+
+    # It is asked for nothing while it works: only once more, before it leaves.
+    report = floor.supervisor(more=more, more_s=60.0).run(floor.wanted(first, [1001, 1002]))
+    assert report.problems == {}
+    assert set(floor.landed) == {(1, 1001), (1, 1002), (2, 1001)}
+
+
+def test_a_run_goes_on_when_it_can_not_be_told_what_else_is_wanted(tmp_path: Path, comfy: Any) -> None:
+    floor = local_floor(tmp_path, comfy)
+    floor.sign()
+    take = floor.open_take()
+
+    def more() -> list[Wanted]:
+        raise FilmProblem("the cameras were turned over anew", "film run")
+
+    report = floor.supervisor(more=more, more_s=0.01).run(floor.wanted(take, [1001]))
+    assert report.problems == {}
+    assert set(floor.landed) == {(1, 1001)}

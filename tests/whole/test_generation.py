@@ -1,16 +1,25 @@
 """Generation from the signature to the cut, on every kind of backend at once, against stand-ins with play money."""
 
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from pathlib import Path
 
 import dagster as dg
 import pytest
-from simulated_stage import Stage
+from simulated_stage import PLAY, Stage
 
 from film_pipeline.core.record import Record
 from film_pipeline.departments.film import Film
+from film_pipeline.departments.line import Line
+from film_pipeline.departments.roster import DEPARTMENTS
+from film_pipeline.gatekeeping import Signing, another_take, sign
 from film_pipeline.resources.film import FilmResource
 from film_pipeline.sensors.slates import register_shots
 from film_pipeline.sensors.takes import takes_asked_for
+from film_pipeline.signing import key_file, keys_folder
 from film_pipeline.stores.filing import sidecar_of
 from film_pipeline.stores.rebuild import verify
 
@@ -102,6 +111,43 @@ def test_a_take_with_direction_and_the_circled_one_goes_into_the_cut(stage: Stag
     refused = stage.run("take", FIRST)
     assert refused.returncode == 1
     assert "locked" in refused.stderr
+
+
+def test_what_is_signed_while_frames_are_made_is_made_by_the_same_run(stage: Stage) -> None:
+    """A shot that waited at the gate, and another take of one that did not."""
+    local, keys = stage.studio.servers["comfyui"], keys_folder(os.environ, Path.home())
+
+    def signing(shot: str) -> Signing:
+        key, passphrase = key_file(keys, "director"), PLAY["FILM_KEY_PASSPHRASE"]
+        return Signing(shot, 2, Decimal("1.00"), "director", key, passphrase, backends=["klein-local"])
+
+    with Film(stage.film.root) as film, Film(stage.film.root) as director, ThreadPoolExecutor(1) as elsewhere:
+        sign(director, signing(FIRST))
+        local.fail("slow", "GET /view", times=1, seconds=10)
+        run = elsewhere.submit(Line(film, DEPARTMENTS).work, "render", [FIRST, SECOND])
+        until(lambda: local.bill().orders != ())
+        sign(director, signing(SECOND))
+        another_take(director, FIRST, "director", "cli", direction="colder light")
+        outcomes = run.result(120)
+        assert [(one.shot, one.made, one.problem, one.waits) for one in outcomes] == [
+            (FIRST, True, None, ""),
+            (SECOND, True, None, ""),
+        ]
+        takes = {take.take for take in film.ledger.takes.of(FIRST)}
+        assert len(takes) == 2
+        assert takes <= {turnover.version for turnover in film.frames.versions("render", FIRST)}
+        newest = film.frames.latest("render", FIRST)
+        assert newest is not None
+        assert newest.facts["direction"] == "colder light"
+        assert list(verify(film.made, film.frames)) == []
+    assert not local.bill().ordered_twice()
+
+
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it never came to that"
+        time.sleep(0.02)
 
 
 def test_a_revoked_approval_opens_nothing_more(stage: Stage) -> None:

@@ -5,6 +5,7 @@ and entries that nobody can have changed.
 """
 
 import datetime
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -14,7 +15,7 @@ from film_pipeline.core.gate import Admission, Covered, GateLocked, Ticket, Work
 from film_pipeline.core.jobs import JobState
 from film_pipeline.core.money import micros_of
 from film_pipeline.stores.ledger.approvals import Approvals, Signed
-from film_pipeline.stores.ledger.books import Books, stamp
+from film_pipeline.stores.ledger.books import Balances, Books, stamp
 from film_pipeline.stores.ledger.clearing import Ask, Plan, Price, overdrawn, reasons_against
 from film_pipeline.stores.ledger.jobs import ticket_of_row
 from film_pipeline.stores.ledger.schema import JOBS, SPEND
@@ -41,27 +42,58 @@ class Admitting:
 
     def admit(self, ticket: Ticket, covered: Covered, now: datetime.datetime | None = None) -> Admission:
         """See `core.gate.Gate`. Raises GateLocked, with every reason that was found."""
+        [outcome] = self.admit_all([(ticket, covered)], now)
+        if isinstance(outcome, GateLocked):
+            raise outcome
+        return outcome
+
+    def admit_all(
+        self, asked: Sequence[tuple[Ticket, Covered]], now: datetime.datetime | None = None
+    ) -> list[Admission | GateLocked]:
+        """Let tickets through, each by itself: one that is refused keeps no other out. In the order asked.
+
+        All of it is one transaction with one state of the books, so an approval's signature is checked once in it.
+        """
         moment = self._books.time(now)
         with self._books.writing() as connection:
-            row = connection.execute(_JOB, {"job": ticket.job}).first()
-            reasons = _against_ticket(self._books.id, ticket, row)
-            if reasons or row is None:
-                raise GateLocked.because(reasons, ticket.shot)
-            if _entered(connection, ticket) != micros_of(ticket.reserved_usd):
-                reasons.append("the money that the ticket names was not set aside for it")
-            signed = Approvals(self._books).looked_at(connection, ticket.approval, moment)
-            if signed is None:
-                raise GateLocked.because([*reasons, f"there is no approval {ticket.approval}"], ticket.shot)
-            reasons += self._against_approval(connection, ticket, signed, covered)
-            if reasons or signed.approval is None:
-                raise GateLocked.because(reasons, ticket.shot)
-            self._let_through(connection, ticket, stamp(moment))
-            return Admission(ticket, signed.approval)
+            signed = {
+                approval: Approvals(self._books).looked_at(connection, approval, moment)
+                for approval in {ticket.approval for ticket, _ in asked}
+            }
+            balances = self._books.balances(connection)
+            return [self._admitted(connection, *one, signed, balances, stamp(moment)) for one in asked]
 
-    def _against_approval(self, connection: Connection, ticket: Ticket, signed: Signed, covered: Covered) -> list[str]:
+    def _admitted(
+        self,
+        connection: Connection,
+        ticket: Ticket,
+        covered: Covered,
+        known: Mapping[str, Signed | None],
+        balances: Balances,
+        moment: str,
+    ) -> Admission | GateLocked:
+        row = connection.execute(_JOB, {"job": ticket.job}).first()
+        reasons = _against_ticket(self._books.id, ticket, row)
+        if reasons or row is None:
+            return GateLocked.because(reasons, ticket.shot)
+        if _entered(connection, ticket) != micros_of(ticket.reserved_usd):
+            reasons.append("the money that the ticket names was not set aside for it")
+        signed = known[ticket.approval]
+        if signed is None:
+            return GateLocked.because([*reasons, f"there is no approval {ticket.approval}"], ticket.shot)
+        reasons += self._against_approval(connection, ticket, signed, covered, Plan(balances))
+        if reasons or signed.approval is None:
+            return GateLocked.because(reasons, ticket.shot)
+        if connection.execute(_SUBMIT, {"of_job": ticket.job, "moment": moment}).rowcount != 1:
+            return GateLocked.because(["a ticket opens the gate once"], ticket.shot)
+        return Admission(ticket, signed.approval)
+
+    def _against_approval(
+        self, connection: Connection, ticket: Ticket, signed: Signed, covered: Covered, plan: Plan
+    ) -> list[str]:
         if signed.approval is None or not signed.good:
             return list(signed.reasons)
-        approval, plan = signed.approval, Plan(self._books.balances(connection))
+        approval = signed.approval
         takes = plan.takes_of(connection, approval.id)
         reasons = []
         if approval.shot != ticket.shot or ticket.work not in (approval.work, WORKER):
@@ -76,10 +108,6 @@ class Admitting:
         plan.add(approval.id, -reserved)
         over = overdrawn(self._books, plan, approval, reserved)
         return [*reasons, str(over)] if over else reasons
-
-    def _let_through(self, connection: Connection, ticket: Ticket, moment: str) -> None:
-        if connection.execute(_SUBMIT, {"of_job": ticket.job, "moment": moment}).rowcount != 1:
-            raise GateLocked.because(["a ticket opens the gate once"], ticket.shot)
 
 
 def _against_ticket(ledger: str, ticket: Ticket, row: Row[Any] | None) -> list[str]:

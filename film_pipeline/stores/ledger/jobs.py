@@ -163,6 +163,13 @@ class Jobs:
             found = _jobs(connection, JOBS.c.job == job)
         return found[0] if found else None
 
+    def live(self, jobs: Collection[str]) -> set[str]:
+        """Those of these jobs that have not ended."""
+        living = JOBS.c.state.in_([state.value for state in LIVE])
+        with self._books.reading() as connection:
+            chunks = (select(JOBS.c.job).where(JOBS.c.job.in_(chunk), living) for chunk in in_chunks(jobs))
+            return {job for query in chunks for job in connection.execute(query).scalars()}
+
     def of(
         self, shot: str = "", states: Collection[JobState] = (), backend: str = "", take: int | None = None
     ) -> list[Job]:
@@ -178,6 +185,14 @@ class Jobs:
             where &= JOBS.c.take == take
         with self._books.reading() as connection:
             return _jobs(connection, where)
+
+    def last_on(self, backend: str, worker: str) -> tuple[bool, str]:
+        """Whether frames are at work on a machine, and when anything last happened to one there; empty if never."""
+        on_it = (JOBS.c.backend == backend) & (JOBS.c.worker == worker) & (JOBS.c.work != "worker")
+        with self._books.reading() as connection:
+            rows = connection.execute(select(JOBS.c.state, JOBS.c.moved_at).where(on_it)).all()
+        at_work = {JobState.SUBMITTED.value, JobState.RUNNING.value}
+        return any(row.state in at_work for row in rows), max((row.moved_at for row in rows), default="")
 
     def at_provider(self, backend: str, provider_id: str) -> Job | None:
         """The job that a provider knows by this id."""

@@ -10,6 +10,7 @@ from film_pipeline.core.gate import (
     Admission,
     Approval,
     Covered,
+    GateLocked,
     Locked,
     Order,
     OverBudget,
@@ -46,7 +47,7 @@ LEDGER_FILE = "ledger.sqlite"
 
 
 class Ledger:
-    """Approvals, tickets, jobs and money of one production. It is the `core.gate.Gate` of paid backends.
+    """Approvals, tickets, jobs and money of one production. Behind the `core.gate.Gate` of backends is its `admit`.
 
     place: an SQLite file, or the URL of a Postgres database, which may be the frame store's own. Every method raises
     FilmProblem where the database refuses. `now` is the clock's where it is not given.
@@ -153,6 +154,12 @@ class Ledger:
     def admit(self, ticket: Ticket, covered: Covered, now: datetime.datetime | None = None) -> Admission:
         """Let a ticket through, once. Raises GateLocked."""
         return self._admitting.admit(ticket, covered, now)
+
+    def admit_all(
+        self, asked: Sequence[tuple[Ticket, Covered]], now: datetime.datetime | None = None
+    ) -> list[Admission | GateLocked]:
+        """Let tickets through, each once and by itself, in one transaction: what `admit` gives or raises for each."""
+        return self._admitting.admit_all(asked, now)
 
     # Jobs
 

@@ -144,6 +144,16 @@ class Spend:
         """Enter what a provider charged for something that nobody signed for: a machine that the ledger never knew."""
         self._enter(Entry("overhead", backend=backend, settled=micros_of(usd(amount)), entered_by=by, note=note), now)
 
+    def stray(self, backend: str, worker: str, cost: Decimal, now: datetime.datetime | None = None) -> None:
+        """Enter what a machine that the ledger never knew has cost by now, less what of it was entered before."""
+        note = f"machine {worker}, which nobody signed for"
+        with self._books.writing() as connection:
+            known = (SPEND.c.backend == backend) & (SPEND.c.job == "") & (SPEND.c.note == note)
+            more = micros_of(usd(cost)) - _sum(connection, SPEND.c.settled_micros, known)
+            if more > 0:
+                entry = Entry("overhead", backend=backend, settled=more, estimated=True, note=note)
+                post(connection, [entry], stamp(self._books.time(now)))
+
     def adjust(
         self, more: Decimal, by: str, note: str, approval: str = "", now: datetime.datetime | None = None
     ) -> None:

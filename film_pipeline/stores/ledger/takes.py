@@ -16,7 +16,8 @@ from film_pipeline.stores.ledger.verdicts import Verdicts, Via
 
 Standing = Literal["", "circled", "rejected"]
 
-
+_OVERLAP = datetime.timedelta(seconds=60)
+"""Clocks of machines that share a ledger may differ by so much."""
 _OPENED = select(TAKES).where(*(TAKES.c[name] == bindparam(name) for name in ("shot", "work", "take")))
 
 
@@ -97,9 +98,34 @@ class Takes:
         with self._books.reading() as connection:
             return [_take(row) for row in connection.execute(query)]
 
+    def news(self) -> "TakeNews":
+        """Takes that are opened from now on."""
+        return TakeNews(self, self._books.time(None))
+
     def _next(self, connection: Connection, wish: TakeWish) -> int:
         highest = select(func.max(TAKES.c.take)).where(TAKES.c.shot == wish.shot, TAKES.c.work == wish.work)
         return max(connection.execute(highest).scalar() or 0, wish.above) + 1
+
+
+class TakeNews:
+    """Takes as they are opened, each told once. since: what was opened long before is no news."""
+
+    def __init__(self, takes: Takes, since: datetime.datetime) -> None:
+        self._takes, self._since = takes, stamp(since - _OVERLAP)
+        self._told: set[tuple[str, Work, int]] = set()
+
+    def read(self) -> list[Take]:
+        """What was opened since this was asked last, in order. May name some of the minute before the first time."""
+        fresh = []
+        for take in self._takes.opened_since(self._since):
+            key = (take.shot, take.work, take.take)
+            if key not in self._told:
+                self._told.add(key)
+                fresh.append(take)
+        if fresh:
+            newest = datetime.datetime.fromisoformat(fresh[-1].opened_at)
+            self._since = max(self._since, stamp(newest - _OVERLAP))
+        return fresh
 
 
 def is_open(connection: Connection, shot: str, work: Work, take: int) -> bool:
