@@ -37,7 +37,7 @@ studio: setup
 
 test: setup lint
 	@sh deploy/browser.sh
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Frame accuracy of playback: 500 random seeks at every rate, in real Chromium. Then the load: 10,000 shots and
 # 1,000,000 frames, held to their bars; it takes half an hour and a machine that does nothing else.

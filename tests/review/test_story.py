@@ -142,7 +142,7 @@ def test_a_newcomer_signs_sees_the_frame_land_judges_it_and_finds_it_in_the_cut(
     stage.ask("run")
     expect(page.locator(".versions")).to_contain_text("Finished v002", timeout=30_000)
     page.goto(f"{address}/shots/{FIRST}")
-    page.wait_for_function(f"() => {PLAYER}.drawn")
+    page.wait_for_function(f"() => {PLAYER}?.drawn")
     page.keyboard.press("e")
     expect(page.locator("[data-say=range]")).to_have_text(f"the cut around {FIRST}")
     with Film(stage.film.root, only_reads=True) as film:
@@ -170,7 +170,7 @@ def test_two_reviewers_at_once_see_each_other_and_lose_nothing(
         let_in(context, address, session_of(app, name, "reviewer"))
         pages.append(context.new_page())
         pages[-1].goto(f"{address}/shots/{FIRST}")
-        pages[-1].wait_for_function(f"() => {PLAYER}.drawn")
+        pages[-1].wait_for_function(f"() => {PLAYER}?.drawn")
     ada, grace = pages
     grace.locator("#note-text").fill("half a thou")
     ada.keyboard.press("ArrowRight")
@@ -230,7 +230,7 @@ def test_a_locked_gate_says_what_changed_and_shows_it(
     expect(state).to_contain_text("the composition changed")
     expect(state).to_contain_text(re.compile(r"composed otherwise since then: [\d, ]*1005 of 3 exposures"))
     page.get_by_role("link", name="See what changed").click()
-    page.wait_for_function(f"() => {PLAYER}.drawn && {PLAYER}.wipe === 0.5")
+    page.wait_for_function(f"() => {PLAYER}?.drawn && {PLAYER}.wipe === 0.5")
     assert page.evaluate(f"{PLAYER}.a") != page.evaluate(f"{PLAYER}.b")
     expect(page.locator("[data-say=a]")).to_contain_text("Plate")
     expect(page.locator("[data-say=b]")).to_contain_text("Plate")
