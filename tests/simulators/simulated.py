@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import requests
 from PIL import Image
 
+from film_pipeline.simulators import ThreadServer
+
 Found = TypeVar("Found")
 ME = "11111111-2222-4333-8444-555555555555"
 _PATIENCE_S = 15.0
@@ -158,3 +160,21 @@ def assert_document(actual: Any, expected: Any, where: str = "$") -> None:
             assert_document(one, other, f"{where}[{number}]")
     else:
         assert actual == expected, f"{where}: {actual!r} instead of {expected!r}"
+
+
+def posted(url: str, graph: Any = None, **body: Any) -> requests.Response:
+    return requests.post(f"{url}/prompt", json={"prompt": a_graph() if graph is None else graph, **body}, timeout=10)
+
+
+def got(url: str, path: str) -> Any:
+    return requests.get(f"{url}{path}", timeout=10).json()
+
+
+def seen(url: str, place: dict[str, str]) -> bytes:
+    answer = requests.get(f"{url}/view", params=place, timeout=10)
+    assert answer.status_code == 200
+    return answer.content
+
+
+def slow(server: ThreadServer, frame_s: float) -> None:
+    server.control("timing", frame_s=frame_s)
