@@ -34,7 +34,7 @@ def simulate(
         tell(
             f"The stand-ins run until Ctrl-C. In another terminal: cd {root}",
             "film key new me --add",
-            "film run --through cameras",
+            "film run --shots SC010_SH010 --through cameras",
         )
         tell(
             "film quote SC010_SH010",
