@@ -81,13 +81,18 @@ class BookWatch:
     def look(self, film: Film) -> set[str]:
         """Read what is new. Returns the shots whose gate may stand otherwise than before."""
         ledger = film.ledger
+        begins = self._ledger is None
         if ledger is not self._ledger:
             self._ledger, self._mark, self._stood = ledger, Mark(), ()
         expired = self._expired(ledger)
         if not self._changed(ledger):
             return expired
         self._mark, news = ledger.news.since(self._mark)
-        return self._heed(news) | expired
+        gates, topics = self._heed(news)
+        if not begins:
+            # What stood there before anybody looked is news to no page.
+            self.book.tell(topics)
+        return gates | expired
 
     def came_home(self, home: Mapping[str, tuple[int, ...]]) -> None:
         """These shots have these render versions now."""
@@ -106,7 +111,8 @@ class BookWatch:
         self._stood = stands
         return changed
 
-    def _heed(self, news: News) -> set[str]:
+    def _heed(self, news: News) -> tuple[set[str], set[str]]:
+        """Take the news in. Returns the shots whose gate may stand otherwise, and every topic that there is news of."""
         book = self.book
         taken = {(shot, take) for shot, work, take in news.takes if work == "take"}
         opened = {shot for shot, take in taken if take not in book.takes.get(shot, ())}
@@ -126,8 +132,7 @@ class BookWatch:
         topics |= {MONEY} if news.money else set()
         topics |= {WORKERS} if moved or news.heard_at != self._heard_at else set()
         self._heard_at = news.heard_at
-        book.tell(topics)
-        return gates | said
+        return gates | said, topics
 
     def _jobs(self, news: News) -> set[str]:
         """Note what is under way. Returns the shots where something moved."""

@@ -97,7 +97,7 @@ class FilmWatch:
         self._newest: list[tuple[str, str]] = []
         self._to_ask = True
         self._asked_at = self._ask_after = 0.0
-        self._handed: dict[str, dict[str, int]] = {}
+        self._handed: dict[str, dict[str, int]] | None = None
         self._failures: dict[tuple[str, str], str] = {}
         self._pending: dict[str, None] = {}
         self._looked_at = 0.0
@@ -214,15 +214,16 @@ class FilmWatch:
             handed.setdefault(shot, {})[stage] = number
         failures = {key: str(told["problem"]) for key, told in self.film.frames.failures().items()}
         reading = self.seen.reading
-        changed = {shot for shot in handed.keys() | self._handed.keys() if handed.get(shot) != self._handed.get(shot)}
+        before = self._handed or {}
+        changed = {shot for shot in handed.keys() | before.keys() if handed.get(shot) != before.get(shot)}
         changed |= {shot for (_, shot), _ in failures.items() ^ self._failures.items()}
-        rendered = [
-            shot for shot in changed if handed.get(shot, {}).get(_RENDER) != self._handed.get(shot, {}).get(_RENDER)
-        ]
-        self._book.came_home(self.screening.versions_of_stage(_RENDER, rendered if self._handed else None))
-        self._handed, self._failures = handed, failures
+        rendered = [shot for shot in changed if handed.get(shot, {}).get(_RENDER) != before.get(shot, {}).get(_RENDER)]
+        self._book.came_home(self.screening.versions_of_stage(_RENDER, rendered if before else None))
+        begins, self._handed, self._failures = self._handed is None, handed, failures
         if changed:
             self.changes += 1
+        if changed and not begins:
+            # What was handed over before anybody looked is news to no page.
             self._book.book.tell(changed)
         for shot in changed:
             if reading is not None and shot in reading.shots:

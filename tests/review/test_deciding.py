@@ -333,3 +333,18 @@ def test_whoever_missed_too_much_is_told_to_ask_for_everything() -> None:
         book.tell({f"S{number}"})
     assert book.told_since(0) == {"*"} and book.told_since(599) == {"S599"}
     assert book.told_since(600) == frozenset()
+
+
+def test_what_stood_before_anybody_looked_is_news_to_no_page_and_what_comes_then_is(new_film: SmallFilm) -> None:
+    with Film(new_film.root) as film:
+        film.ledger.notes.add(Note(SHOT, "rita", "old", "review", frame=1003))
+    queries = Queries(new_film.root)
+    with inside(review_app(queries), "rita", "reviewer") as client:
+        until(lambda: client.get(f"/shots/{SHOT}").status_code == 200, "the film is not read")
+        queries.watch.look().result(timeout=30)
+        assert queries.seen.book.told_since(0) == frozenset()
+        with Film(new_film.root) as film:
+            film.ledger.notes.add(Note(SHOT, "rita", "new", "review", frame=1003))
+        until(
+            lambda: queries.watch.look().result(timeout=30) or SHOT in queries.seen.book.told_since(0), "it is not told"
+        )
