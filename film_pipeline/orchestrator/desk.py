@@ -114,8 +114,8 @@ class Desk:
 
     @property
     def silent_s(self) -> float:
-        """For how long nobody has answered there."""
-        return self.now() - self._heard_at
+        """For how long nobody has answered there. Before it was asked for the first time nobody could."""
+        return 0.0 if self.health is _NOT_ASKED else self.now() - self._heard_at
 
     def looked(self, health: Health) -> None:
         """It was asked how it is."""
