@@ -1,8 +1,9 @@
 """What the tests of several files share: the small production, a real Postgres started once a session, and ledgers."""
 
 import itertools
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from small_film import SmallFilm, small_film
 from film_pipeline.simulating import simulated_copy
 from film_pipeline.simulators.studio import start_all
 from film_pipeline.stores.database import Database
+from film_pipeline.stores.leases import FileLock
 from film_pipeline.stores.ledger import Ledger
 from film_pipeline.stores.ledger.schema import LEDGER_STORE
 
@@ -29,13 +31,35 @@ def new_film(tmp_path: Path) -> SmallFilm:
     return small_film(tmp_path)
 
 
+def _made_by_one(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the workers of one session share: the first that wants it makes it, and the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, lock = base / name, FileLock(base / f"{name}.lock")
+    lock.take(wait=True)
+    try:
+        if lock.read() != "made":
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            lock.write("made")
+    finally:
+        lock.let_go()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def _made_once(tmp_path_factory: pytest.TempPathFactory) -> SmallFilm:
-    film = small_film(tmp_path_factory.mktemp("made"))
-    done = film.film("run", "--json")
-    assert done.returncode == 0, done.stderr
-    (film.root / "run.json").write_text(done.stdout, encoding="utf-8")
-    return film
+    """The small production with everything made, to be looked at and copied."""
+
+    def make(folder: Path) -> None:
+        film = small_film(folder)
+        done = film.film("run", "--json")
+        assert done.returncode == 0, done.stderr
+        (film.root / "run.json").write_text(done.stdout, encoding="utf-8")
+
+    return SmallFilm(_made_by_one(tmp_path_factory, "made", make) / "small-film")
 
 
 @pytest.fixture
@@ -47,15 +71,17 @@ def made_film(_made_once: SmallFilm, tmp_path: Path) -> SmallFilm:
 
 @pytest.fixture(scope="session")
 def _composed_once(_made_once: SmallFilm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated production with a signing key, made up to the gate."""
-    folder = tmp_path_factory.mktemp("simulated")
-    film = SmallFilm(
-        simulated_copy(_made_once.root, folder / "film"), {**PLAY, "XDG_CONFIG_HOME": str(folder / "config")}
-    )
-    for words in (("key", "new", "director", "--add"), ("run", "--through", "cameras")):
-        done = film.film(*words)
-        assert done.returncode == 0, done.stderr
-    return folder
+    """A simulated production with a signing key, made up to the gate, to be copied."""
+
+    def make(folder: Path) -> None:
+        film = SmallFilm(
+            simulated_copy(_made_once.root, folder / "film"), {**PLAY, "XDG_CONFIG_HOME": str(folder / "config")}
+        )
+        for words in (("key", "new", "director", "--add"), ("run", "--through", "cameras")):
+            done = film.film(*words)
+            assert done.returncode == 0, done.stderr
+
+    return _made_by_one(tmp_path_factory, "simulated", make)
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ class ComfyClient:
         self._shelf = Shelf(self._wire, secret)
         self._posting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._info: tuple[float, dict[str, Any]] = (0.0, {})
+        self._asking = asyncio.Lock()
         self.silent_since: float | None = None
         """Since when (time.monotonic) nobody answers; None while somebody does."""
 
@@ -84,19 +85,21 @@ class ComfyClient:
 
     async def info(self, classes: Sequence[str]) -> ObjectInfo:
         """What the server says of node classes; asked again after ten minutes."""
-        asked_at, known = self._info
-        if time.monotonic() - asked_at > _INFO_LASTS_S:
-            asked_at, known = time.monotonic(), {}
-        missing = [name for name in classes if name not in known]
-        replies = await asyncio.gather(
-            *(self._wire.get(f"/object_info/{quote(name)}", self._secret()) for name in missing)
-        )
-        if replies and all(reply.status == 404 for reply in replies):
-            raise Broken("whatever answers there is no ComfyUI")
-        for name, reply in zip(missing, replies, strict=True):
-            known[name] = {} if reply.status == 404 else answered(reply).get(name, {})
-        self._info = (asked_at, known)
-        return known
+        # Frames that go out together want the same classes: the first of them asks.
+        async with self._asking:
+            asked_at, known = self._info
+            if time.monotonic() - asked_at > _INFO_LASTS_S:
+                asked_at, known = time.monotonic(), {}
+            missing = [name for name in classes if name not in known]
+            replies = await asyncio.gather(
+                *(self._wire.get(f"/object_info/{quote(name)}", self._secret()) for name in missing)
+            )
+            if replies and all(reply.status == 404 for reply in replies):
+                raise Broken("whatever answers there is no ComfyUI")
+            for name, reply in zip(missing, replies, strict=True):
+                known[name] = {} if reply.status == 404 else answered(reply).get(name, {})
+            self._info = (asked_at, known)
+            return known
 
     async def check(self, graph: Graph, shot: str = "") -> None:
         """Raises FilmProblem where the server can't work the graph off."""
@@ -461,6 +464,7 @@ class ComfyClient:
         await self._listener.close()
         await self._wire.close()
         self._posting.clear()
+        self._asking = asyncio.Lock()
         self._shelf.close()
 
 

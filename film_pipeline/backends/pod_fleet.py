@@ -5,7 +5,7 @@ import contextlib
 import statistics
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -45,7 +45,7 @@ class Surroundings:
     """Where RunPod is and how often it is asked. proxy: how a pod's port is reached, of {pod} and {port}.
 
     listed_after_s: how long a pod that was rented may be missing in RunPod's list. settling_s: how long a pod that was
-    found running is kept, whatever it has to do, until whoever took it over has asked for what is on it.
+    found running is kept, whatever it has to do, after whoever took it over has last asked for what may be on it.
     """
 
     rest_url: str = DEFAULT_REST
@@ -71,6 +71,8 @@ class Fleet:
         self.looked = False
         self._looked_at = -1e9
         self._rented: dict[str, Rented] = {}
+        self._let: dict[str, str] = {}
+        self._asking, self._asked_at = 0, -1e9
         self._boot_times: deque[float] = deque(maxlen=16)
         self._leftovers: set[str] = set()
         self._boots: dict[str, asyncio.Task[None]] = {}
@@ -90,6 +92,25 @@ class Fleet:
 
     def reports(self) -> list[WorkerReport]:
         return [rented.report(self._backend) for rented in self._rented.values()]
+
+    def takes_work(self, rented: Rented) -> bool:
+        """Whether a living pod is to be given frames at all.
+
+        An order that was delivered twice starts two pods under one name. The one that was let to us stays; the other is
+        ended as one that the ledger does not know, and whatever it had would be lost with it.
+        """
+        same = [each for each in self.living() if each.ticket == rented.ticket]
+        return not rented.useless and (len(same) == 1 or self._let.get(rented.ticket) == rented.pod.id)
+
+    @contextlib.contextmanager
+    def asked_after(self) -> Iterator[None]:
+        """While somebody looks for an order in doubt, and for a while after, no pod that was found running is idle."""
+        self._asking += 1
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            self._asked_at = time.monotonic()
 
     def blocked(self) -> str:
         """Why no pod is to be rented for now; nothing where one is."""
@@ -185,7 +206,7 @@ class Fleet:
         self._room.set()
 
     def _with_room(self) -> Rented | None:
-        fits = [each for each in self.living() if each.load < self._plan.queue_depth and not each.useless]
+        fits = [each for each in self.living() if each.load < self._plan.queue_depth and self.takes_work(each)]
         return min(fits, key=lambda rented: (not rented.ready, rented.load), default=None)
 
     async def _looked_or_not_sent(self, shot: str) -> None:
@@ -252,6 +273,8 @@ class Fleet:
         name = pod_name(self._production, self._backend, job)
         try:
             there = [pod for pod in await self.client.list() if pod.name == name and not pod.gone]
+            if len(there) > 1:
+                raise SubmitFailed(f"{shot}: one order has started {len(there)} pods, and one of them stays", 5.0)
             if there:
                 return self._take(there[0], job, taken_over=True)
             await self.refresh_prices()
@@ -287,6 +310,7 @@ class Fleet:
             pod = await self._started(order, job, shot, name, gpu, told)
             if pod is not None:
                 pod = replace(pod, gpu=pod.gpu or gpu, usd_per_hour=pod.usd_per_hour or price)
+                self._let[job] = pod.id
                 return self._take(pod, job, taken_over=False)
         self._block(f"no pod to be had: {'; '.join(told)}")
         raise SubmitFailed(f"{shot}: no pod to be had: {'; '.join(told)}", 30.0, spill=True)
@@ -399,13 +423,14 @@ class Fleet:
 
     async def end_idle(self) -> list[WorkerReport]:
         async with self._deciding:
-            idle = [rented for rented in self.living() if rented.idle_for(self._least_idle_s(rented))]
+            idle = [each for each in self.living() if each.idle_for(self._plan.idle_s) and self._has_settled(each)]
             why = f"it had nothing to do for {self._plan.idle_s} s"
             return [await self.end(rented, why) for rented in idle if not await self._works_for_others(rented)]
 
-    def _least_idle_s(self, rented: Rented) -> float:
-        settled = not rented.taken_over or time.monotonic() - rented.since > self._around.settling_s
-        return self._plan.idle_s if settled else max(self._plan.idle_s, self._around.settling_s)
+    def _has_settled(self, rented: Rented) -> bool:
+        """Whether it is known by now what is on a pod that was found running."""
+        asked_at = max(rented.since, self._asked_at)
+        return not rented.taken_over or (not self._asking and time.monotonic() - asked_at > self._around.settling_s)
 
     async def _works_for_others(self, rented: Rented) -> bool:
         """Whether a pod that was taken over has jobs that nobody here asked about yet."""

@@ -115,7 +115,8 @@ class RunpodPods:
         except FilmProblem as error:
             return Health(False, 0, why=str(error), away=True)
         living = self._fleet.living()
-        room = sum(max(self._plan.queue_depth - rented.load, 0) for rented in living if not rented.useless)
+        working = [rented for rented in living if self._fleet.takes_work(rented)]
+        room = sum(max(self._plan.queue_depth - rented.load, 0) for rented in working)
         room += (self._plan.max_workers - len(living)) * self._plan.queue_depth if not why else 0
         warm = frozenset({self._klein.model.name}) if any(rented.ready for rented in living) else frozenset()
         if not why and not warm:
@@ -153,6 +154,10 @@ class RunpodPods:
             self._system = {}
 
     async def find(self, ticket: Ticket) -> str | None:
+        with self._fleet.asked_after():
+            return await self._found(ticket)
+
+    async def _found(self, ticket: Ticket) -> str | None:
         try:
             await self._fleet.look(at_once=True)
         except FilmProblem as error:

@@ -87,7 +87,7 @@ def _words(text: str) -> str:
 
 
 @lru_cache
-def _trusted() -> ssl.SSLContext:
+def trusted() -> ssl.SSLContext:
     """Whom HTTPS trusts. Reading it takes longer than an order, and every address shares it."""
     return httpx.create_ssl_context()
 
@@ -189,7 +189,7 @@ class Wire:
             # A kept connection that the other side has closed looks like an order that broke off: keep them briefly.
             limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=4.0)
             here = urlsplit(self.url).hostname in _LOOPBACK
-            self._open = httpx.AsyncClient(verify=_trusted(), timeout=self._timeout, limits=limits, trust_env=not here)
+            self._open = httpx.AsyncClient(verify=trusted(), timeout=self._timeout, limits=limits, trust_env=not here)
             self._loop = loop
         return self._open
 

@@ -51,11 +51,15 @@ class Doubts:
         self._open[one.job] = Doubt(one, why, time.monotonic())
         self._sheet.take(one)
 
-    async def ask(self) -> None:
-        """Ask after every one of them, for as long as the run goes on."""
+    async def ask(self, backend: str) -> None:
+        """Ask one backend after every one of its orders, for as long as the run goes on.
+
+        No backend waits for another that is slow to answer: what it has may be gone by then.
+        """
         while True:
-            for doubt in list(self._open.values()):
-                await self._ask_about(doubt)
+            for doubt in [doubt for doubt in self._open.values() if doubt.one.desk.name == backend]:
+                if self._is_open(doubt):
+                    await self._ask_about(doubt)
             await asyncio.sleep(min(self._patience.look_s, self._patience.in_flight_s) / 2)
 
     async def _ask_about(self, doubt: Doubt) -> None:

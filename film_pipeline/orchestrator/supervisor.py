@@ -125,9 +125,9 @@ class Supervisor:
         try:
             claimed = {one.work.shot for one in wanted} if shots is None else set(shots)
             await self._taking_up.take_up(claimed, wanted)
-            keepers = [self._sending.reserve(), self._doubts.ask(), self._look_after_machines(), self._ask_for_more()]
+            keepers = [self._sending.reserve(), self._look_after_machines(), self._ask_for_more()]
             for desk in self._desks.values():
-                keepers += [self._look_after(desk), self._watching.watch(desk)]
+                keepers += [self._doubts.ask(desk.name), self._look_after(desk), self._watching.watch(desk)]
             for keeper in keepers:
                 self._keep(asyncio.create_task(keeper))
             await self._work_through()

@@ -278,6 +278,22 @@ def test_a_pod_with_a_picture_of_an_order_that_was_in_doubt_is_not_idle_before_t
     on_a_rig(tmp_path, test)
 
 
+def test_a_pod_that_was_taken_over_is_not_idle_while_orders_in_doubt_are_looked_for(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        await rig.finish(await rig.submit())
+        await rig.taken_over(settling_s=0.3)
+        await asyncio.sleep(0.4)
+        rig.runpod.faults["GET /v2/pods"] = [500] * 6
+        with pytest.raises(SubmitUncertain):
+            await rig.backend.find(a_ticket("pods"))
+        assert await rig.backend.end_idle() == [], "what nobody could ask about is still there"
+        rig.runpod.faults.clear()
+        await asyncio.sleep(0.4)
+        assert len(await rig.backend.end_idle()) == 1
+
+    on_a_rig(tmp_path, test)
+
+
 def test_a_pod_whose_order_a_person_has_given_up_is_idle(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         job = a_job()

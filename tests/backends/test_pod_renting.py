@@ -193,6 +193,45 @@ def test_a_pod_from_before_a_crash_is_taken_and_not_started_again(tmp_path: Path
     on_a_rig(tmp_path, test)
 
 
+def twin_of(rig: Rig, job: str) -> str:
+    """A second pod of the same name, as where one order was delivered twice."""
+    name = pod_name("the-bridge", "pods", job)
+    token = rig.backend._credentials.pod_token(name).reveal()
+    return rig.runpod.add(name, {"FILM_POD_TOKEN": token})
+
+
+def test_the_second_pod_of_an_order_that_was_delivered_twice_gets_no_work(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        job = a_job()
+        let, _, _ = (await rig.submit(job)).partition("/")
+        twin = twin_of(rig, job)
+        async with asyncio.timeout(5):
+            while twin not in {report.worker for report in await rig.backend.workers() if report.state == "ready"}:
+                await asyncio.sleep(0.05)
+        assert (await rig.submit()).partition("/")[0] == let
+        health = await rig.backend.health()
+        assert health.slots == 0, "the twin has room that nobody may use"
+        # The ledger does not know it: the landlord ends it, and there is room for another one.
+        await rig.backend.end_machine(twin, "the ledger does not know it")
+        assert (await rig.submit()).partition("/")[0] not in (let, twin)
+
+    on_a_rig(tmp_path, test)
+
+
+def test_of_two_pods_under_one_name_none_is_taken_before_one_is_gone(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        job = a_job()
+        first, second = twin_of(rig, job), twin_of(rig, job)
+        with pytest.raises(SubmitFailed, match="one order has started 2 pods"):
+            await rig.submit(job)
+        assert (await rig.backend.health()).slots == 2, "room is on the third, that is not rented yet"
+        await rig.backend.end_machine(second, "the ledger does not know it")
+        assert (await rig.submit()).partition("/")[0] == first
+        assert rig.created() == []
+
+    on_a_rig(tmp_path, test, max_workers=3)
+
+
 def test_gpus_that_cost_too_much_are_not_taken(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         await rig.submit()

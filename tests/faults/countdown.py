@@ -72,6 +72,8 @@ class Countdown(logging.Handler):
     def begin(self) -> None:
         """Count from now on, for as long as the process lives."""
         sys.addaudithook(self._of_disk)
+        # Nobody asks where a line of the log was written, and finding it out takes longer than counting it.
+        logging._srcfile = None
         for name in ("httpcore.http11", "httpcore.connection"):
             logger = logging.getLogger(name)
             logger.setLevel(logging.DEBUG)

@@ -161,7 +161,9 @@ class Seed:
         self._stage, self._play, self._seen, self._ledger = stage, play, seen, ledger
         self._chance = random.Random(play.seed)
         self._weather = Weather.of(self._chance)
-        self._root, self._name = stage.folder / f"seed-{play.seed}", f"kill-{play.seed}"
+        # The stand-ins of a stage outlive a seed: the same seed on another floor is another production to them.
+        self._name = "-".join(filter(None, ("kill", play.floor, str(play.seed))))
+        self._root = stage.folder / self._name
         self._places = Places(stage.comfyui.url, stage.pods.url, stage.serverless.url, ledger)
         self._story = [f"weather: {self._weather.said()}"]
 

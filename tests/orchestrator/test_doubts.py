@@ -53,7 +53,7 @@ async def given_up_meanwhile(folder: Path, knows: str | None) -> tuple[JobState,
     patience = Patience(look_s=0.01, in_flight_s=0.0, away_s=0.0)
     doubts = Doubts(floor.ledger, sheet, scribe, Ending(sheet, scribe, Orders(floor.made / "orders")), patience)
     doubts.add(InHand(Frame(wanted), ticket, Desk(backend, 0)), "it was killed")
-    asking = asyncio.create_task(doubts.ask())
+    asking = asyncio.create_task(doubts.ask("local"))
     await backend.asked.wait()
     await asyncio.sleep(0.01)
     doubts.give_up()

@@ -1,6 +1,7 @@
 """The review app as a person has it: a real server over a film that was really made, in a real Chromium."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,9 +42,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def reviewed(_made_once: SmallFilm) -> Iterator[str]:
+def reviewed(_made_once: SmallFilm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the app over the made film, for tests that only look at it."""
-    queries = Queries(_made_once.root)
+    queries = Queries(shutil.copytree(_made_once.root, tmp_path_factory.mktemp("reviewed") / "film", symlinks=True))
     with served(review_app(queries)) as address:
         queries.watch.look().result(timeout=30)
         until(lambda: queries.seen.worked_out == 2, "the lights are not worked out")

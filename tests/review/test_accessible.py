@@ -89,7 +89,9 @@ def test_somebody_draws_and_notes_without_a_pointer(made_film: SmallFilm, page: 
     app = review_app(Queries(made_film.root))
     with served(app, page) as address:
         page.goto(f"{address}/shots/SC010_SH010")
-        page.wait_for_function("() => document.querySelector('[data-player]').player?.drawn")
+        page.wait_for_function(
+            "() => { const at = document.querySelector('[data-player]').player; return at?.drawn && at.looked; }"
+        )
         for key in ("ArrowRight", "d", "Shift+ArrowLeft", " ", "ArrowUp", "Shift+ArrowUp", " ", " ", "ArrowLeft", " "):
             page.keyboard.press(key)
         page.keyboard.press("z")

@@ -47,6 +47,11 @@ def running(stage: Stage, *words: str) -> Iterator[None]:
     assert done and done[0].returncode == 0, done
 
 
+def at_the_player(page: Page) -> None:
+    """A picture is drawn, and the keys of the shot's page work."""
+    page.wait_for_function(f"() => {PLAYER}?.drawn && {PLAYER}.looked")
+
+
 def take(page: Page, number: int) -> str:
     return f".takes [data-take='{number}']"
 
@@ -142,7 +147,7 @@ def test_a_newcomer_signs_sees_the_frame_land_judges_it_and_finds_it_in_the_cut(
     stage.ask("run")
     expect(page.locator(".versions")).to_contain_text("Finished v002", timeout=30_000)
     page.goto(f"{address}/shots/{FIRST}")
-    page.wait_for_function(f"() => {PLAYER}?.drawn")
+    at_the_player(page)
     page.keyboard.press("e")
     expect(page.locator("[data-say=range]")).to_have_text(f"the cut around {FIRST}")
     with Film(stage.film.root, only_reads=True) as film:
@@ -170,7 +175,7 @@ def test_two_reviewers_at_once_see_each_other_and_lose_nothing(
         let_in(context, address, session_of(app, name, "reviewer"))
         pages.append(context.new_page())
         pages[-1].goto(f"{address}/shots/{FIRST}")
-        pages[-1].wait_for_function(f"() => {PLAYER}?.drawn")
+        at_the_player(pages[-1])
     ada, grace = pages
     grace.locator("#note-text").fill("half a thou")
     ada.keyboard.press("ArrowRight")
@@ -186,16 +191,21 @@ def test_two_reviewers_at_once_see_each_other_and_lose_nothing(
     grace.get_by_role("button", name="Write").click()
     expect(ada.locator(".note.answer .note-text")).to_have_text("it should", timeout=10_000)
 
-    # Both say something of the same take in the same moment: the last word counts, and both stay.
-    for page, word in ((ada, "Circle"), (grace, "Reject")):
-        page.get_by_role("button", name=f"{word} take 1").click()
-    grace.keyboard.type("too dark")
+    # One circles the take while the other says what is wrong with it: the last word counts, and both stay.
+    grace.get_by_role("button", name="Reject take 1").click()
+    grace.keyboard.type("too ")
+    ada.get_by_role("button", name="Circle take 1").click()
+    expect(grace.locator(".takes [data-take='1']")).to_contain_text("circled by ada", timeout=10_000)
+    grace.keyboard.type("dark")
     grace.keyboard.press("Control+Enter")
     for page in pages:
         expect(page.locator(".takes [data-take='1']")).to_contain_text("rejected by grace", timeout=10_000)
     accounts: Accounts = app.state.accounts
     words = accounts.ledger.verdicts.of(FIRST, 1)
-    assert [(word.by, word.word) for word in words] == [("ada", "circle"), ("grace", "reject")]
+    assert [(word.by, word.word, word.note) for word in words] == [
+        ("ada", "circle", ""),
+        ("grace", "reject", "too dark"),
+    ]
     assert len(accounts.ledger.notes.of(FIRST)) == 2
     for page in pages:
         page.goto("about:blank")
