@@ -93,7 +93,9 @@ class FrameWork:
     def sha256(self) -> str:
         """The name of this piece of work, whoever makes it: it is in work at one backend only, whichever that is."""
         told = {one.name: getattr(self, one.name) for one in fields(self)}
-        guides = [{key: value for key, value in asdict(guide).items() if key != "path"} for guide in self.guides]
+        guides = [
+            {"role": one.role, "name": one.name, "sha256": one.sha256, "licence": one.licence} for one in self.guides
+        ]
         # Metadata for people decides no pixel, and integers of 64 bits are text to canonical JSON.
         told |= {"guides": guides, "covered": self.covered.sha256, "note": None, "seed": str(self.seed)}
         return sha256_of_json({**told, "lora": None if self.lora is None else asdict(self.lora)})

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class Scene:
         production = self.film.production
         return rendered_size(production) if self.hero is None else production.resolution
 
-    @property
+    @cached_property
     def look(self) -> Look:
         return self.film.look(self.film.shot(self.shot))
 
@@ -72,13 +73,13 @@ class Scene:
         """The shot's unique frames: those that are generated; of a hero the one that guides it."""
         return [int(frame) for frame in self.cameras.facts["digests"]] if self.hero is None else [self.hero.frame]
 
-    @property
+    @cached_property
     def prompt(self) -> str:
         """The shot's own direction, or the hero's, then the look's fragments."""
         own = self.film.shot(self.shot).shot.prompt.strip() if self.hero is None else self.hero.prompt
         return ", ".join(part for part in (own, self.look.prompt_text()) if part)
 
-    @property
+    @cached_property
     def sheets(self) -> list[Item]:
         """Character sheets of the cast, a hero's subject first, as many as there is room for beside plate and pose."""
         subject = SHEET + (self.hero.subject if self.hero is not None else "")

@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-from anyio.from_thread import BlockingPortal, start_blocking_portal
-from mcp import Client, MCPError, StdioServerParameters
-from mcp.types import TextContent
+from typing import TYPE_CHECKING, Any, Self
 
 from film_pipeline.core.ports import FrameShot, ShootSettings
 from film_pipeline.core.problems import FilmProblem
+
+# `mcp` loads for longer than most commands take, and most of them call no Blender: it is loaded with the first call.
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+    from mcp import Client
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +135,9 @@ class BlenderEngine:
         self, tool: str, asked: dict[str, Any], on_frame: Callable[[dict[str, Any]], None] | None = None
     ) -> dict[str, Any]:
         """Call a tool, and hear of each frame in the caller's own thread. Raises FilmProblem or _Died."""
+        from mcp import MCPError
+        from mcp.types import TextContent
+
         portal, client = self._connected()
         heard: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
@@ -168,6 +172,9 @@ class BlenderEngine:
         return content
 
     def _connected(self) -> tuple[BlockingPortal, Client]:
+        from anyio.from_thread import start_blocking_portal
+        from mcp import Client, MCPError, StdioServerParameters
+
         if self._portal is None or self._client is None:
             server = self._url or StdioServerParameters(
                 command=sys.executable, args=["-m", "film_pipeline.bridges.blender.server"], env=dict(os.environ)

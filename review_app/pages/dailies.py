@@ -9,12 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from film_pipeline.core.stages import Stage
 from review_app.pages.desk import Desk
 from review_app.queries import Landed, Reading
 from review_app.queries.strips import NAMED, STRIPS, label_of
 
 LOOKED_AT = 600
 _PICTURES_A_CARD = 8
+_ORDER = {stage.value: number for number, stage in enumerate(Stage)}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _SCENE = re.compile(r"[A-Z0-9]{1,12}")
 
@@ -54,7 +56,8 @@ def rushes(landed: list[Landed]) -> list[Rush]:
         rush.frames.append(frame)
     for rush in by_version.values():
         rush.frames.sort(key=lambda frame: frame.frame or 0)
-    return list(by_version.values())
+    # Moments are kept to the second: what was made within one was made in the order of the stages.
+    return sorted(by_version.values(), key=lambda rush: (rush.last_at, _ORDER[rush.stage]), reverse=True)
 
 
 def routes(desk: Desk) -> list[Route]:

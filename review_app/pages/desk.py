@@ -116,11 +116,11 @@ class Desk:
         return f"{self.dagster_url}/assets/{quote(asset)}{query}"
 
     async def read(self, wait_s: float = LOOK_FOR_S) -> Seen:
-        """What is known of the film, after a look that is waited for so long.
+        """What is known of the film, after a look that is waited for so long; without a wait, as it is known.
 
         Raises a 503 where its files have not been read yet.
         """
-        seen = await self.queries.fresh(wait_s)
+        seen = await self.queries.fresh(wait_s) if wait_s else self.queries.seen
         if seen.reading is None:
             raise HTTPException(503, seen.problem or "the film is being read")
         return seen

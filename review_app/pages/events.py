@@ -7,6 +7,7 @@ shots that it is about; `*` for more than are named.
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from starlette.concurrency import run_in_threadpool
@@ -49,15 +50,21 @@ class Heard:
 
 
 class SinceWhen:
-    """Notes with every request how far its page has heard, before anything of it is looked up."""
+    """Notes with every request how far its page has heard, before anything of it is looked up.
+
+    And that somebody waits for an answer, so that the watch gives way; nobody waits at the end of a stream of news.
+    """
 
     def __init__(self, app: ASGIApp, desk: Desk) -> None:
         self.app, self.desk = app, desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope.setdefault("state", {})["heard"] = str(Heard.now(self.desk))
-        await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope.setdefault("state", {})["heard"] = str(Heard.now(self.desk))
+        with self.desk.queries.courtesy.serving() if scope["path"] != "/events" else nullcontext():
+            await self.app(scope, receive, send)
 
 
 def routes(desk: Desk) -> list[Route]:

@@ -7,6 +7,7 @@ from typing import Any
 from film_pipeline.core.record import Item, Record, Turnover
 from film_pipeline.stores.frames import Edge
 from film_pipeline.stores.screening import Landed
+from review_app.queries.courtesy import Courtesy
 from review_app.queries.gate import Proposal, Standing, offers, standing
 from review_app.queries.lineage import Graph, draw
 from review_app.queries.money import Reckoning
@@ -44,7 +45,8 @@ class Queries:
     """
 
     def __init__(self, root: Path) -> None:
-        self.watch = FilmWatch(root)
+        self.courtesy = Courtesy()
+        self.watch = FilmWatch(root, self.courtesy)
         self.media = self.watch.film.media
         self.frames = self.watch.film.frames
         self.screening = self.watch.screening

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 
 from film_pipeline.core.problems import FilmProblem
@@ -20,6 +21,7 @@ from film_pipeline.departments.line import AtGate, Current, Due, Line, State
 from film_pipeline.departments.roster import DEPARTMENTS
 from film_pipeline.stores.screening import Screening
 from review_app.queries.book import Book, BookWatch
+from review_app.queries.courtesy import Courtesy
 from review_app.queries.reading import Reading, read_film
 
 log = logging.getLogger(__name__)
@@ -28,11 +30,13 @@ STAGES = tuple(stage.value for stage in Stage)
 LANDING_ROLES = ("render", "color", "vfx", "drawing")
 """The pictures that people wait for."""
 _LOOK_AGAIN_S = 0.5
+_TELL_EVERY_S = 0.2
+"""What is written is told on to pages that listen no more often than this."""
 _ASK_STORE_S = 30.0
 """After so long the store is asked even where its files look untouched."""
 _SHOTS_AT_ONCE = 10
-_BREATH_S = 0.01
-"""Between two batches of lights, so that pages that are asked for meanwhile come first."""
+_LOADED_BY_PAGES = ("film_pipeline.backends.registry", "film_pipeline.engines.blender")
+"""What a page of a shot would load when it is first asked for; it takes more than a second."""
 _RENDER = Stage.RENDER.value
 _NOT_WATCHED = {".film", ".git", "__pycache__"}
 
@@ -79,8 +83,9 @@ _UNKNOWN_ALONE = frozenset({"unknown"})
 class FilmWatch:
     """Watches one production. Start it, ask `fresh`, stop it."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, courtesy: Courtesy | None = None) -> None:
         self.film = Film(root, only_reads=True)
+        self.courtesy = courtesy or Courtesy()
         self.screening = Screening(self.film.frames)
         self._book = BookWatch()
         self.seen = Seen(book=self._book.book)
@@ -100,7 +105,8 @@ class FilmWatch:
         self._handed: dict[str, dict[str, int]] | None = None
         self._failures: dict[tuple[str, str], str] = {}
         self._pending: dict[str, None] = {}
-        self._looked_at = 0.0
+        self._looked_at = self._told_at = 0.0
+        self._written = False
         self._thread = threading.Thread(target=self._run, name="film watch", daemon=True)
 
     def start(self) -> None:
@@ -109,6 +115,7 @@ class FilmWatch:
     def stop(self) -> None:
         self._stopped.set()
         self._asked.set()
+        self.courtesy.remind()
         self._thread.join()
         gc.unfreeze()
         self.film.close()
@@ -120,18 +127,25 @@ class FilmWatch:
         with self._lock:
             self._waiting.append(future)
         self._asked.set()
+        self.courtesy.remind()
         return future
 
     def look_now(self) -> None:
-        """Have everything looked at at once, because somebody has just written something."""
-        self._looked_at = 0.0
-        self.look()
+        """Somebody has just written something: whoever asks next is shown it, and pages that listen hear of it soon."""
+        self._looked_at, self._written = 0.0, True
+        self._asked.set()
 
     def _run(self) -> None:
+        for module in _LOADED_BY_PAGES:
+            import_module(module)
         while not self._stopped.is_set():
             if not self._pending:
                 self._asked.wait()
             self._asked.clear()
+            if self._written and not self._is_wanted():
+                # It is news to pages that listen. What is written with it is looked at in one go.
+                self.courtesy.gather(self._told_at + _TELL_EVERY_S - time.monotonic(), unless=self._is_wanted)
+                self.courtesy.give_way(unless=self._is_wanted)
             if self._stopped.is_set():
                 break
             try:
@@ -147,6 +161,10 @@ class FilmWatch:
                 self._answer()
             self._work_out_some()
         self._answer()
+
+    def _is_wanted(self) -> bool:
+        """Whether somebody waits for a look, or for the end."""
+        return bool(self._waiting) or self._stopped.is_set()
 
     def _answer(self) -> None:
         with self._lock:
@@ -164,10 +182,11 @@ class FilmWatch:
         now = time.monotonic()
         if now - self._looked_at < _LOOK_AGAIN_S and self.seen.reading is not None:
             return
+        self._written = False
         self._look_at_files()
         self._look_at_store(now)
         self._look_at_ledger()
-        self._looked_at = time.monotonic()
+        self._looked_at = self._told_at = time.monotonic()
 
     # The author's files
 
@@ -240,25 +259,38 @@ class FilmWatch:
     # The lights
 
     def _work_out_some(self) -> None:
+        """A batch, or the part of it that is done when somebody wants the film looked at."""
         batch = list(self._pending)[:_SHOTS_AT_ONCE]
         if not batch:
             return
-        for shot in batch:
-            del self._pending[shot]
+        lights: dict[str, tuple[Light, ...]] = {}
         try:
             line = Line(self.film, DEPARTMENTS, latest=self.film.frames.latest_of(batch))
-            lights = {
-                shot: tuple(_light(line.state(stage, shot), self._failures.get((stage, shot), "")) for stage in STAGES)
-                for shot in batch
-            }
         except Exception as error:
-            log.exception("the lights of %s can't be worked out", ", ".join(batch))
-            lights = {shot: (Light("stopped", 0, f"can't be worked out: {error!r}"),) * len(STAGES) for shot in batch}
+            lights = {shot: _not_worked_out(shot, error) for shot in batch}
+        for shot in batch[len(lights) :]:
+            self.courtesy.give_way(unless=self._is_wanted)
+            lights[shot] = self._lights_of(shot, line)
+            if self._is_wanted():
+                break
+        for shot in lights:
+            del self._pending[shot]
         if any(self.seen.lights.get(shot) != known for shot, known in lights.items()):
             self.changes += 1
-        self._stopped.wait(_BREATH_S)
         self.seen.states.update({shot: frozenset(light.state for light in known) for shot, known in lights.items()})
         self.seen.lights.update(lights)
+
+    def _lights_of(self, shot: str, line: Line) -> tuple[Light, ...]:
+        try:
+            return tuple(_light(line.state(stage, shot), self._failures.get((stage, shot), "")) for stage in STAGES)
+        except Exception as error:
+            return _not_worked_out(shot, error)
+
+
+def _not_worked_out(shot: str, error: Exception) -> tuple[Light, ...]:
+    """Called while the error is handled: the thread goes on, and the log has all of it."""
+    log.exception("the lights of %s can't be worked out", shot)
+    return (Light("stopped", 0, f"can't be worked out: {error!r}"),) * len(STAGES)
 
 
 def _light(state: State, failure: str) -> Light:

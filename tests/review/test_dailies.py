@@ -49,6 +49,11 @@ def test_what_came_last_stands_first_and_its_frames_in_order() -> None:
     ]
 
 
+def test_within_a_second_a_later_stage_came_later() -> None:
+    found = rushes([landed(1001, "vfx"), landed(1001, "render"), landed(1001, "color")])
+    assert [rush.stage for rush in found] == ["color", "vfx", "render"]
+
+
 def test_a_card_shows_the_first_and_the_last_picture_of_many() -> None:
     [rush] = rushes([landed(frame) for frame in range(1001, 1100)])
     assert len(rush.shown) == 8 and (rush.shown[0].frame, rush.shown[-1].frame) == (1001, 1099)

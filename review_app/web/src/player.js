@@ -20,7 +20,7 @@ export class Player {
     this.context = this.canvas.getContext("2d", { alpha: false });
     [this.canvas.width, this.canvas.height] = told.size;
     this.pictures = new Pictures();
-    this.pictures.came = () => this.stopped && this.draw();
+    this.pictures.came = (address) => this.stopped && this.onScreen().includes(address) && this.draw();
     this.strips = new Map(told.strips.map((strip) => [strip.key, strip]));
     this.asked = new URLSearchParams(location.search);
     this.wanted = "";
@@ -307,6 +307,11 @@ export class Player {
     else if (!this.address(key, this.place)) this.drawNothing();
     this.screen();
     return Boolean(picture);
+  }
+  /** The addresses of all that belongs on the screen of a stopped player. */
+  onScreen() {
+    const shown = [this.a, this.b].flatMap((key) => [this.address(key, this.place), this.address(key, this.place, 1920)]);
+    return this.onion ? [...shown, ...this.neighbours().map((place) => this.address(this.a, place))] : shown;
   }
   best(key) {
     const sharp = this.stopped && this.pictures.get(this.address(key, this.place, 1920));

@@ -7,6 +7,8 @@ export class Timeline {
     this.element = element;
     this.player = player;
     this.canvas = element.querySelector("canvas");
+    this.still = element.ownerDocument.createElement("canvas");
+    this.coming = 0;
     element.addEventListener("pointerdown", (event) => this.grab(event));
     new ResizeObserver(() => this.draw()).observe(element);
   }
@@ -23,7 +25,15 @@ export class Timeline {
     this.element.addEventListener("pointerup", up, { once: true });
     this.element.addEventListener("pointercancel", up, { once: true });
   }
+  /** Say at once where the player is, and draw it with the next picture of the screen, however often it is asked. */
   draw() {
+    this.tell();
+    this.coming ||= requestAnimationFrame(() => {
+      this.coming = 0;
+      this.paint();
+    });
+  }
+  paint() {
     const { reel, place, range, marks } = this.player;
     const width = this.element.clientWidth;
     const dense = devicePixelRatio || 1;
@@ -37,7 +47,8 @@ export class Timeline {
     context.setTransform(dense, 0, 0, dense, 0, 0);
     context.clearRect(0, 0, width, HEIGHT);
     const x = (p) => (p / reel.length) * width;
-    this.drawExposures(context, reel, x, color);
+    this.keepStill(reel, width, dense, x, color);
+    if (this.still.width) context.drawImage(this.still, 0, 0, width, HEIGHT);
     context.fillStyle = color("--outside");
     if (range[0] > 0) context.fillRect(0, 0, x(range[0]), HEIGHT);
     if (range[1] < reel.length - 1) context.fillRect(x(range[1] + 1), 0, width, HEIGHT);
@@ -50,14 +61,26 @@ export class Timeline {
     context.fillRect(x(place), 18, x(1), 24);
     context.globalAlpha = 1;
     context.fillRect(Math.round(x(place)), 0, 2, HEIGHT);
-    this.tell();
+  }
+  /** The exposures of a long reel are thousands: they are drawn once, until the reel, the size or the theme is another. */
+  keepStill(reel, width, dense, x, color) {
+    const theme = document.documentElement.dataset.theme ?? "";
+    const [drawn, ...how] = this.drawn ?? [];
+    if (drawn === reel && how.join() === [width, dense, theme].join()) return;
+    this.drawn = [reel, width, dense, theme];
+    this.still.width = this.canvas.width;
+    this.still.height = this.canvas.height;
+    const context = this.still.getContext("2d");
+    context.setTransform(dense, 0, 0, dense, 0, 0);
+    this.drawExposures(context, reel, x, color);
   }
   drawExposures(context, reel, x, color) {
     const begin = reel.exposures();
+    const shades = [color("--exposure"), color("--exposure-odd")];
     begin.forEach((place, number) => {
       const end = begin[number + 1] ?? reel.length;
       const gap = x(end) - x(place) > 3 ? 1 : 0;
-      context.fillStyle = color(number % 2 ? "--exposure-odd" : "--exposure");
+      context.fillStyle = shades[number % 2];
       context.fillRect(x(place), 18, x(end) - x(place) - gap, 24);
     });
     context.fillStyle = color("--clip");
