@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 import requests
 
+from benchmarks.browser import chromium
 from benchmarks.long_film import APPROVER, BACKEND, PASSPHRASE, bring_to_gate, long_film, long_ledger, names
 from benchmarks.rows import Row
 from film_pipeline.core.passwords import NOBODY, kept_of, new_token
@@ -40,7 +41,6 @@ APPROVE_BAR_MS = 50.0
 WORKED = 10
 GATED = 100
 """So many shots stand at the gate."""
-_CHROMIUM = "/usr/bin/chromium"
 _FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--disable-background-networking"]
 
 
@@ -235,7 +235,7 @@ def _paints(server: Server, pages: list[str], when: str) -> list[Row]:
 
     rows, longest, where = [], 0.0, ""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
         for path in pages:
             page = server.browse(browser)
             page.add_init_script(_WATCH_TASKS)
@@ -260,7 +260,7 @@ def _scrolling(server: Server) -> list[Row]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
         page = server.browse(browser)
         page.goto(server.address + "/scenes")
         page.wait_for_timeout(1500)

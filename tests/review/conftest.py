@@ -1,9 +1,7 @@
 """The review app as a person has it: a real server over a film that was really made, in a real Chromium."""
 
-import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -11,17 +9,10 @@ from review_server import inside, let_owner_in, served, until
 from small_film import SmallFilm
 from starlette.testclient import TestClient
 
+from benchmarks.browser import chromium
 from review_app.app import review_app
 from review_app.queries import Queries
 
-CHROMIUM = next(
-    (
-        path
-        for path in (os.environ.get("FILM_CHROMIUM", ""), "/usr/bin/chromium", "/usr/bin/google-chrome")
-        if path and Path(path).is_file()
-    ),
-    "/usr/bin/chromium",
-)
 FLAGS = [
     "--no-sandbox",
     "--use-gl=angle",
@@ -36,9 +27,9 @@ FLAGS = [
 def browser() -> Iterator[Browser]:
     """A Chromium. It ends with the module, because Playwright keeps an event loop running in the tests' own thread."""
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
+        opened = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")
