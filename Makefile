@@ -40,7 +40,7 @@ test: setup lint
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Frame accuracy of playback: 500 random seeks at every rate, in real Chromium. Then the load: 10,000 shots and
-# 1,000,000 frames, held to their bars; it takes half an hour and a machine that does nothing else.
+# 1,000,000 frames, held to their bars; it takes ten minutes and a machine that does nothing else.
 review-campaign: setup
 	@sh deploy/browser.sh
 	SEEKS_A_RATE=500 $(BIN)/python -m pytest tests/review/test_frame_accuracy.py
