@@ -159,7 +159,12 @@ class Landlords:
             if hire.ticket.backend != name or hire.frame_job in seen or not hire.in_doubt_since:
                 continue
             if self._seconds_since(hire.in_doubt_since) > longest_s:
-                await self.hiring.came_to_nothing(hire, "no machine has appeared")
+                try:
+                    await self.hiring.came_to_nothing(hire, "no machine has appeared")
+                except IllegalMove as moved:
+                    # Another run was quicker, or a look of this one that was cut off had written it already.
+                    log.info("the hire for %s: %s", hire.frame_job, moved)
+                    self.hiring.on_the_way.pop(hire.frame_job, None)
 
     async def _top_up(self, name: str, report: WorkerReport, hire: Ticket) -> None:
         job = await asyncio.to_thread(self._ledger.jobs.one, hire.job)
