@@ -99,8 +99,9 @@ class Fleet:
         An order that was delivered twice starts two pods under one name. The one that was let to us stays; the other is
         ended as one that the ledger does not know, and whatever it had would be lost with it.
         """
-        same = [each for each in self.living() if each.ticket == rented.ticket]
-        return not rented.useless and (len(same) == 1 or self._let.get(rented.ticket) == rented.pod.id)
+        let = self._let.get(rented.ticket)
+        alone = sum(each.ticket == rented.ticket for each in self.living()) == 1
+        return not rented.useless and (alone if let is None else let == rented.pod.id)
 
     @contextlib.contextmanager
     def asked_after(self) -> Iterator[None]:

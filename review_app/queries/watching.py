@@ -132,7 +132,7 @@ class FilmWatch:
 
     def look_now(self) -> None:
         """Somebody has just written something: whoever asks next is shown it, and pages that listen hear of it soon."""
-        self._looked_at, self._written = 0.0, True
+        self._written = True
         self._asked.set()
 
     def _run(self) -> None:
@@ -180,8 +180,9 @@ class FilmWatch:
 
     def _look(self) -> None:
         now = time.monotonic()
-        if now - self._looked_at < _LOOK_AGAIN_S and self.seen.reading is not None:
+        if not self._written and now - self._looked_at < _LOOK_AGAIN_S and self.seen.reading is not None:
             return
+        # What is written from here on is looked at once more.
         self._written = False
         self._look_at_files()
         self._look_at_store(now)

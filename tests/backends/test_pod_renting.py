@@ -218,6 +218,18 @@ def test_the_second_pod_of_an_order_that_was_delivered_twice_gets_no_work(tmp_pa
     on_a_rig(tmp_path, test)
 
 
+def test_the_second_pod_gets_no_work_when_the_first_has_gone(tmp_path: Path) -> None:
+    async def test(rig: Rig) -> None:
+        job = a_job()
+        let, _, _ = (await rig.submit(job)).partition("/")
+        twin = twin_of(rig, job)
+        await rig.backend.workers()
+        await rig.backend.end_machine(let, "it went")
+        assert (await rig.submit()).partition("/")[0] not in (let, twin)
+
+    on_a_rig(tmp_path, test)
+
+
 def test_of_two_pods_under_one_name_none_is_taken_before_one_is_gone(tmp_path: Path) -> None:
     async def test(rig: Rig) -> None:
         job = a_job()

@@ -13,39 +13,37 @@ def waited_s(courtesy: Courtesy, **how: object) -> float:
 
 
 def test_where_nobody_asks_nobody_waits() -> None:
-    assert waited_s(Courtesy()) < 0.05
+    assert min(waited_s(Courtesy()) for _ in range(20)) < 0.02
 
 
-def test_an_answer_goes_first_and_a_moment_after_it_too() -> None:
-    courtesy = Courtesy()
-    served: list[float] = []
+def test_an_answer_goes_first() -> None:
+    courtesy, began, waited = Courtesy(), threading.Event(), []
 
-    def answer() -> None:
-        with courtesy.serving():
-            time.sleep(0.03)
-        served.append(time.monotonic())
+    def errand() -> None:
+        began.set()
+        waited.append(waited_s(courtesy))
 
     with courtesy.serving():
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=errand)
         thread.start()
-        time.sleep(0.01)
-    courtesy.give_way()
-    assert served and time.monotonic() - served[0] >= 0.01
+        began.wait(20)
+        time.sleep(0.05)
     thread.join()
+    assert waited[0] >= 0.02
 
 
 def test_steady_traffic_holds_nobody_up_for_long() -> None:
     courtesy = Courtesy()
     with courtesy.serving():
-        assert 0.05 < waited_s(courtesy) < 1
+        assert 0.05 < waited_s(courtesy) < 10
 
 
 def test_whoever_is_wanted_goes_on_at_once() -> None:
     courtesy, wanted = Courtesy(), threading.Event()
     with courtesy.serving():
-        assert waited_s(courtesy, unless=lambda: True) < 0.05
+        assert min(waited_s(courtesy, unless=lambda: True) for _ in range(20)) < 0.02
         reminding = threading.Timer(0.02, lambda: (wanted.set(), courtesy.remind()))
         reminding.start()
-        courtesy.gather(20, unless=wanted.is_set)
+        courtesy.gather(60, unless=wanted.is_set)
         assert wanted.is_set()
         reminding.join()
