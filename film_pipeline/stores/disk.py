@@ -16,15 +16,16 @@ _FLUSHED_AT_ONCE = 16
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def write_atomically(path: Path, data: bytes | Callable[[Path], None]) -> None:
+def write_atomically(path: Path, data: bytes | Callable[[Path], None], token: str = "") -> None:
     """Write a file so that it is there whole or not at all, even if the machine stops.
 
     data: the bytes, or a function that writes the file at the path it is given (in the same folder, with the same
     suffix, so that picture libraries know the format).
+    token: as of `partial_of`.
     Raises FilmProblem where the disk is full or refuses; nothing half-written is left, and what stood there before
     still stands.
     """
-    partial = partial_of(path)
+    partial = partial_of(path, token)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(data, bytes):

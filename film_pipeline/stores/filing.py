@@ -70,11 +70,11 @@ def file_frames(media: MediaStore, frames: FrameStore, batch: Sequence[tuple[Pat
 
 def file_turnover(media: MediaStore, frames: FrameStore, turnover: Turnover, folder: str) -> None:
     """Hand a turnover over, with a copy of it in its version's folder. An earlier one becomes the current one again."""
-    with _noted(media.root, {"turnovers": [f"{folder}/{TURNOVER_FILE}"]}):
+    with _noted(media.root, {"turnovers": [f"{folder}/{TURNOVER_FILE}"]}) as token:
         handed_over = frames.next_hand_over(turnover.stage, turnover.shot)
         document = {"handed_over": handed_over, **turnover.model_dump(mode="json")}
         written = json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
-        write_atomically(media.place(f"{folder}/{TURNOVER_FILE}"), written)
+        write_atomically(media.place(f"{folder}/{TURNOVER_FILE}"), written, token)
         frames.hand_over(turnover, handed_over)
 
 
@@ -243,8 +243,7 @@ def _complete(
     whole: list[Record] = []
     for at in what.get("places", []):
         place = media.place(at)
-        for half_written in place.parent.glob(f".*.{token}.partial*"):
-            half_written.unlink(missing_ok=True)
+        _sweep(place.parent, token)
         if not sidecar_of(place).is_file():
             continue
         try:
@@ -258,10 +257,17 @@ def _complete(
         frames.file(whole)
     recovered.records += whole
     for at in what.get("turnovers", []):
-        if media.place(at).is_file():
-            turnover, handed_over = read_turnover(media.place(at))
+        place = media.place(at)
+        _sweep(place.parent, token)
+        if place.is_file():
+            turnover, handed_over = read_turnover(place)
             frames.hand_over(turnover, handed_over)
             recovered.turnovers.append(turnover)
+
+
+def _sweep(folder: Path, token: str) -> None:
+    for half_written in folder.glob(f".*.{token}.partial*"):
+        half_written.unlink(missing_ok=True)
 
 
 def _in_a_line(error: Exception) -> str:

@@ -71,10 +71,15 @@ class Seen:
 
 @dataclass(frozen=True)
 class Play:
-    """What is played. windows: in which processes are killed. floor: which part is broken on purpose, if any."""
+    """What is played.
+
+    windows: in which processes are killed, at some time of being there. moments: at which they are killed instead,
+    where any are given. floor: which part is broken on purpose, if any.
+    """
 
     seed: int
     windows: Sequence[str] = tuple(WINDOWS)
+    moments: Sequence[Moment] = ()
     floor: str = ""
 
 
@@ -203,7 +208,7 @@ class Seed:
 
     def _kill_some(self) -> None:
         for _ in range(self._chance.choice([1, 1, 2, 3])):
-            how = _death(self._chance, self._play.windows)
+            how = _death(self._chance, self._play)
             ended = self._ask("run", **how)
             self._seen.lived(ended)
             said = ended["said"].strip()[-1500:]
@@ -256,11 +261,13 @@ def _now() -> str:
     return utc_now().isoformat(timespec="milliseconds")
 
 
-def _death(chance: random.Random, windows: Sequence[str]) -> dict[str, Any]:
+def _death(chance: random.Random, play: Play) -> dict[str, Any]:
     """When a process is to die: after a time, or the n-th time that it is in some window."""
+    if play.moments:
+        return {"moment": asdict(chance.choice(play.moments))}
     if chance.random() < 0.3:
         return {"seconds": chance.uniform(0.0, 1.2)}
-    window = chance.choice(windows)
+    window = chance.choice(play.windows)
     number = chance.randint(1, 400) if window == "anywhere" else chance.choice([1, 1, 2, 3, 5, 8])
     return {"moment": asdict(Moment(window, number))}
 

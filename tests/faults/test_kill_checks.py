@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import copyfile, copytree
 
 import pytest
+from countdown import Moment
 from kill_checks import Truth, check, check_that_no_frame_is_paid_twice
 from kill_floor import KillFloor, Places
 from kill_stage import Broken, Play, Seen, Stage, staged
@@ -231,17 +232,24 @@ def test_a_job_that_is_indexed_twice_is_one_frame(
     floor.close()
 
 
+A_LOCAL_ORDER_IS_SENT = (Moment("sent", 8), Moment("answered", 8), Moment("moving", 5), Moment("moved", 4))
+"""About when: machines and endpoints are asked first."""
+FRAMES_COME_HOME = (Moment("indexing", 1), Moment("indexing", 3))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("broken", "windows", "noticed"),
+    ("broken", "moments", "noticed"),
     [
-        ("forgetful", ("sent", "answered"), "was ordered again"),
-        ("spendthrift", ("indexing",), "is billed"),
-        ("careless", ("indexing",), "records and jobs do not tell of the same frames"),
+        ("forgetful", A_LOCAL_ORDER_IS_SENT, "was ordered again"),
+        ("spendthrift", FRAMES_COME_HOME, "is billed"),
+        ("careless", FRAMES_COME_HOME, "records and jobs do not tell of the same frames"),
     ],
 )
-def test_a_broken_orchestrator_does_not_pass(stage: Stage, broken: str, windows: tuple[str, ...], noticed: str) -> None:
+def test_a_broken_orchestrator_does_not_pass(
+    stage: Stage, broken: str, moments: tuple[Moment, ...], noticed: str
+) -> None:
     """Within a few seeds; how many it takes depends on where they kill it."""
     with pytest.raises(Broken, match=noticed):
         for seed in range(1, 31):
-            stage.play(Play(seed, windows, broken), Seen())
+            stage.play(Play(seed, moments=moments, floor=broken), Seen())

@@ -19,6 +19,7 @@ from filer import FOLDER, SHOT, film, place_of, record_of
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
+from film_pipeline.stores import disk
 from film_pipeline.stores.filing import TURNOVER_FILE, file_frames, read_record, recover, sidecar_of
 from film_pipeline.stores.frames import FrameStore
 from film_pipeline.stores.media import MediaStore
@@ -128,6 +129,27 @@ def test_a_run_that_is_killed_while_frames_come_home_loses_nothing_and_makes_not
         again = {int(line.split()[1]) for line in rest if line.startswith("made")}
         assert again == set(range(1001, 1001 + FRAMES)) - home, f"seed {seed}: a frame that is home is made again"
         check_that_the_film_is_whole(made, tmp_path / f"{seed}.sqlite")
+
+
+def test_a_turnover_that_is_killed_half_written_is_swept_up_and_handed_over_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed = disk.flush
+
+    def dies_at_the_turnover(path: Path | str) -> None:
+        if TURNOVER_FILE in os.path.basename(path):
+            os._exit(9)
+        flushed(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "flush", dies_at_the_turnover)
+        process, said_there = film_in_a_fork(tmp_path, FRAMES)
+    with said_there:
+        said_there.read()
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
+    assert len(list((tmp_path / FOLDER).glob(f".{TURNOVER_FILE}.*"))) == 1
+    assert film_to_the_end(tmp_path, FRAMES) == ["wrapped"]
+    check_that_the_film_is_whole(tmp_path, tmp_path / "spare.sqlite")
 
 
 class Interrupted(Exception):

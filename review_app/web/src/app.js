@@ -10,6 +10,8 @@ htmx.config.includeIndicatorStyles = false;
 htmx.config.selfRequestsOnly = true;
 htmx.config.allowScriptTags = false;
 htmx.config.historyCacheSize = 0;
+// What is swapped in is there at once, words and what the page knows of them: nothing here fades.
+htmx.config.defaultSettleDelay = 0;
 
 const page = document.documentElement;
 
