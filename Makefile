@@ -2,6 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 SAMPLE := productions/the-unwritten-page
+# The environments below are installed without their bytecode, most of which nobody needs; Python keeps what it has
+# compiled once, also where somebody's environment says not to: every command would compile it all anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo studio test review-campaign lint bench faults docs clean
 
