@@ -1,7 +1,6 @@
 """Running the film through Dagster: what is due is launched as one run for many shots, and nothing else."""
 
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from film_pipeline.departments.department import WHOLE_FILM
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.line import AtGate, Current, Due, Line, State, Stopped
 from film_pipeline.departments.roster import DEPARTMENTS
+from film_pipeline.stores.disk import write_atomically
+from film_pipeline.stores.leases import FileLock
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -197,7 +198,7 @@ def dagster_home(film: Film) -> Path:
     home = film.made / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     if not (home / "dagster.yaml").exists():
-        shutil.copyfile(DAGSTER_SETTINGS, home / "dagster.yaml")
+        write_atomically(home / "dagster.yaml", DAGSTER_SETTINGS.read_bytes())
     return home
 
 
@@ -212,5 +213,12 @@ def studio_instance(film: Film) -> Iterator["dg.DagsterInstance"]:
         warnings.simplefilter("ignore")
         import dagster as dg
 
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+        # The first one to open it makes its tables, and Dagster lets no second one wait for that.
+        opening = FileLock(home / "opening.lock")
+        try:
+            opening.take(wait=True)
+            opened = dg.DagsterInstance.from_config(str(home))
+        finally:
+            opening.let_go()
+        with opened as instance:
             yield instance

@@ -1,9 +1,12 @@
 """The film as Dagster assets: the graph, its partitions, and runs over many shots."""
 
 import datetime
+import multiprocessing
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -16,6 +19,7 @@ from film_pipeline.definitions import STAGES, defs
 from film_pipeline.departments.film import Film
 from film_pipeline.departments.roster import DEPARTMENTS
 from film_pipeline.resources.film import FilmResource
+from film_pipeline.running import studio_instance
 from film_pipeline.sensors.reaper import reap
 from film_pipeline.sensors.slates import new_shots, register_shots
 
@@ -188,3 +192,28 @@ def test_the_resource_reads_the_environment() -> None:
     resource = FilmResource.from_environment({"FILM_PRODUCTION": "/somewhere", "FILM_REVIEW_URL": "http://there"})
     assert (resource.production, resource.review_url) == ("/somewhere", "http://there")
     assert os.environ.get("FILM_PRODUCTION") != "/somewhere"
+
+
+def _opens(root: Path, together: Any, refused: Any) -> None:
+    with Film(root) as film:
+        together.wait()
+        try:
+            with studio_instance(film) as instance:
+                instance.get_runs_count()
+        except Exception as error:
+            refused.put(repr(error))
+
+
+def test_processes_that_open_a_new_production_at_the_same_moment_all_get_its_instance(new_film: SmallFilm) -> None:
+    context = multiprocessing.get_context("fork")
+    refused = context.SimpleQueue()
+    for _ in range(4):
+        together = context.Barrier(3)
+        opening = [context.Process(target=_opens, args=(new_film.root, together, refused)) for _ in range(3)]
+        for process in opening:
+            process.start()
+        for process in opening:
+            process.join()
+            assert process.exitcode == 0
+        shutil.rmtree(new_film.root / ".film" / "dagster")
+    assert refused.empty(), refused.get()

@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import inspect, make_url, text
@@ -74,6 +75,30 @@ def test_many_processes_write_at_once_and_none_is_refused(tmp_path: Path) -> Non
     frames = FrameStore(place)
     assert all(frames.get_value(f"{writer}.{number}") == number for writer in range(4) for number in range(40))
     frames.close()
+
+
+def _open(place: Path, together: Any, refused: Any) -> None:
+    together.wait()
+    try:
+        Database(place, FRAME_STORE).close()
+    except FilmProblem as problem:
+        refused.put(str(problem))
+
+
+def test_processes_that_make_one_store_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    refused = context.SimpleQueue()
+    for round_ in range(40):
+        together = context.Barrier(4)
+        opening = [
+            context.Process(target=_open, args=(tmp_path / f"{round_}.sqlite", together, refused)) for _ in range(4)
+        ]
+        for process in opening:
+            process.start()
+        for process in opening:
+            process.join()
+            assert process.exitcode == 0
+    assert refused.empty(), refused.get()
 
 
 def test_a_forked_worker_uses_connections_of_its_own(frames: FrameStore) -> None:

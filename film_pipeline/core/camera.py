@@ -227,8 +227,7 @@ def project(points_m: Array, camera: CameraFrame, width: int, height: int) -> Ar
     """
     points = np.asarray(points_m, float)
     turned = (points - camera.position) @ camera.matrix[:3, :3]
-    depth = -turned[:, 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        x = (turned[:, 0] * camera.lens_mm / depth / camera.aperture_w_mm + 0.5) * width
-        y = (0.5 - turned[:, 1] * camera.lens_mm / depth / camera.aperture_h_mm) * height
-    return np.where((depth > 1e-6)[:, None], np.stack([x, y], axis=1), np.nan)
+    depth = np.where(turned[:, 2] < -1e-6, -turned[:, 2], np.nan)
+    x = (turned[:, 0] * camera.lens_mm / depth / camera.aperture_w_mm + 0.5) * width
+    y = (0.5 - turned[:, 1] * camera.lens_mm / depth / camera.aperture_h_mm) * height
+    return np.stack([x, y], axis=1)

@@ -5,11 +5,13 @@ Processes may fork: a child never uses the connections of its parent.
 """
 
 import os
+import sqlite3
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
@@ -19,6 +21,7 @@ from sqlalchemy.pool import Pool
 from film_pipeline.core.problems import FilmProblem
 
 _BUSY_S = 60
+_ASK_AGAIN_S = 0.01
 
 _open: "weakref.WeakSet[Database]" = weakref.WeakSet()
 _of_parents: list[Pool] = []
@@ -174,7 +177,7 @@ def _sqlite(path: Path, begin: str) -> Engine:
         # The driver's own transactions start too late to be IMMEDIATE, so it is told to start none.
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout={_BUSY_S * 1000}")
-        connection.execute("PRAGMA journal_mode=WAL")
+        _write_ahead(connection)
         connection.execute("PRAGMA synchronous=FULL")
 
     @event.listens_for(engine, "begin")
@@ -182,6 +185,20 @@ def _sqlite(path: Path, begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. Two that do so with a new file at once would wait for each other, so SQLite refuses one of them
+    at once, whatever its busy_timeout; when it asks again it is done."""
+    ends = monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > ends:
+                raise
+        sleep(_ASK_AGAIN_S)
 
 
 def _postgres(url: str) -> Engine:
