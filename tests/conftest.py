@@ -118,11 +118,21 @@ def empty_sqlite_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_ledger(postgres_of_the_session: str) -> str:
-    """A database with the ledger's tables, to be emptied for each test: making a new one takes a fifth of a second."""
-    url = _new_database(postgres_of_the_session)
-    Database(url, LEDGER_STORE).close()
-    return url
+def new_postgres_ledger(postgres_of_the_session: str) -> Callable[[], str]:
+    """Makes a database with the ledger's tables."""
+
+    def make() -> str:
+        url = _new_database(postgres_of_the_session)
+        Database(url, LEDGER_STORE).close()
+        return url
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def postgres_ledger(new_postgres_ledger: Callable[[], str]) -> str:
+    """One of them, to be emptied for each test: making a new one takes a fifth of a second."""
+    return new_postgres_ledger()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from lanes import LANES, in_lanes
 from ledger_makers import SHOT, approve, emptied, open_ledger
 from spender import BUDGET, FRAMES, PRICE, QUOTE, Provider, Spender
 
@@ -92,22 +93,37 @@ def check_that_the_bill_is_the_ledgers(ledger: Ledger, provider: Provider) -> No
 def test_a_spender_that_is_killed_anywhere_pays_for_every_frame_once(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    empty = request.getfixturevalue("empty_sqlite_ledger" if kind == "sqlite" else "postgres_ledger")
-    for seed in range(FIRST_SEED, FIRST_SEED + RUNS):
-        chance, provider = random.Random(seed), Provider(tmp_path / f"{seed}.orders")
-        place = str(shutil.copy(empty, tmp_path / f"{seed}.sqlite")) if kind == "sqlite" else emptied(empty)
-        ledger, batch = open_ledger(place, budget=BUDGET), chance.choice([1, 3, 4, len(FRAMES)])
-        approve(ledger)
-        for _ in range(chance.choice([1, 2, 3])):
-            said = spend_in_a_fork(place, provider, batch, kill_after=chance.random() * 40)
-            check_that_nothing_said_is_lost(ledger, said)
-            check_that_the_books_are_whole(ledger, provider)
-        said = spend_in_a_fork(place, provider, batch, kill_after=None)
-        assert said[-1] == "wrapped", f"seed {seed}: {said}"
+    if kind == "sqlite":
+        empty = request.getfixturevalue("empty_sqlite_ledger")
+
+        def place(seed: int, lane: int) -> str:
+            return str(shutil.copy(empty, tmp_path / f"{seed}.sqlite"))
+    else:
+        databases = [request.getfixturevalue("new_postgres_ledger")() for _ in range(LANES)]
+
+        def place(seed: int, lane: int) -> str:
+            return emptied(databases[lane])
+
+    def play(seed: int, lane: int) -> None:
+        kill_a_spender(random.Random(seed), place(seed, lane), Provider(tmp_path / f"{seed}.orders"))
+
+    in_lanes(play, range(FIRST_SEED, FIRST_SEED + RUNS))
+
+
+def kill_a_spender(chance: random.Random, place: str, provider: Provider) -> None:
+    """Some times, then let it finish."""
+    ledger, batch = open_ledger(place, budget=BUDGET), chance.choice([1, 3, 4, len(FRAMES)])
+    approve(ledger)
+    for _ in range(chance.choice([1, 2, 3])):
+        said = spend_in_a_fork(place, provider, batch, kill_after=chance.random() * 40)
+        check_that_nothing_said_is_lost(ledger, said)
         check_that_the_books_are_whole(ledger, provider)
-        check_that_the_bill_is_the_ledgers(ledger, provider)
-        assert [take.take for take in ledger.takes.of(SHOT)] == [1]
-        ledger.close()
+    said = spend_in_a_fork(place, provider, batch, kill_after=None)
+    assert said[-1] == "wrapped", said
+    check_that_the_books_are_whole(ledger, provider)
+    check_that_the_bill_is_the_ledgers(ledger, provider)
+    assert [take.take for take in ledger.takes.of(SHOT)] == [1]
+    ledger.close()
 
 
 @pytest.mark.parametrize("stop", range(1, 46))

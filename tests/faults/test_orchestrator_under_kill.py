@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 from countdown import WINDOWS
 from kill_stage import Broken, Play, Seen, staged
+from lanes import LANES
 from ledger_makers import emptied
 
 RUNS = int(os.environ.get("FILM_FAULT_RUNS", "150"))
 FIRST_SEED = int(os.environ.get("FILM_FAULT_SEED", "1"))
-LANES = 4
-"""Seeds that are played at the same time, each lane with stand-ins of its own."""
 STATES = {"reserved", "submitting", "submitted", "running", "fetched", "worker submitting", "worker submitted"}
 """How jobs must have been found by some of many kills, or the kills miss something."""
 ENOUGH = 150

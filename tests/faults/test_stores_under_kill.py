@@ -6,6 +6,7 @@ FILM_FAULT_RUNS sets how many seeded kills are tried (20 if it is not set), FILM
 import os
 import random
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import TextIO
 
 import pytest
 from filer import FOLDER, SHOT, film, place_of, record_of
+from lanes import in_lanes
 
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.core.recipe import sha256_of_file
@@ -104,31 +106,36 @@ def check_that_the_film_is_whole(made: Path, spare: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_while_frames_come_home_loses_nothing_and_makes_nothing_twice(tmp_path: Path) -> None:
-    for seed in range(FIRST_SEED, FIRST_SEED + RUNS):
-        chance = random.Random(seed)
-        made, batch = tmp_path / f"film-{seed}", chance.choice([1, 1, 4, FRAMES])
-        said: list[str] = []
-        for _ in range(chance.choice([1, 1, 2])):
-            said += film_and_kill(made, batch, chance)
-        if (made / "film.sqlite").exists():
-            frames, rebuilt = FrameStore(made / "film.sqlite"), FrameStore(tmp_path / f"{seed}.killed.sqlite")
-            check_that_nothing_false_is_reported(made, frames)
-            recover(MediaStore(made), frames)
-            check_that_nothing_false_is_reported(made, frames)
-            assert rebuild(made, rebuilt).problems == [], f"seed {seed}"
-            assert rebuilt.rows() == frames.rows(), f"seed {seed}"
-            home = {record.frame for record in frames.records()}
-            filed = {int(number) for line in said if line.startswith("filed") for number in line.split()[1:]}
-            assert filed <= home, f"seed {seed}: a frame that was filed is lost"
-            frames.close()
-            rebuilt.close()
-        else:
-            home = set()
-        rest = film_to_the_end(made, batch)
-        assert rest[-1] == "wrapped", f"seed {seed}: {rest}"
-        again = {int(line.split()[1]) for line in rest if line.startswith("made")}
-        assert again == set(range(1001, 1001 + FRAMES)) - home, f"seed {seed}: a frame that is home is made again"
-        check_that_the_film_is_whole(made, tmp_path / f"{seed}.sqlite")
+    in_lanes(lambda seed, _: kill_a_run(seed, tmp_path / f"film-{seed}"), range(FIRST_SEED, FIRST_SEED + RUNS))
+
+
+def kill_a_run(seed: int, made: Path) -> None:
+    """Once or twice, then let it finish."""
+    chance = random.Random(seed)
+    batch = chance.choice([1, 1, 4, FRAMES])
+    said: list[str] = []
+    for _ in range(chance.choice([1, 1, 2])):
+        said += film_and_kill(made, batch, chance)
+    if (made / "film.sqlite").exists():
+        frames, rebuilt = FrameStore(made / "film.sqlite"), FrameStore(made.with_suffix(".killed.sqlite"))
+        check_that_nothing_false_is_reported(made, frames)
+        recover(MediaStore(made), frames)
+        check_that_nothing_false_is_reported(made, frames)
+        assert rebuild(made, rebuilt).problems == []
+        assert rebuilt.rows() == frames.rows()
+        home = {record.frame for record in frames.records()}
+        filed = {int(number) for line in said if line.startswith("filed") for number in line.split()[1:]}
+        assert filed <= home, "a frame that was filed is lost"
+        frames.close()
+        rebuilt.close()
+    else:
+        home = set()
+    rest = film_to_the_end(made, batch)
+    assert rest[-1] == "wrapped", rest
+    again = {int(line.split()[1]) for line in rest if line.startswith("made")}
+    assert again == set(range(1001, 1001 + FRAMES)) - home, "a frame that is home is made again"
+    check_that_the_film_is_whole(made, made.with_suffix(".sqlite"))
+    shutil.rmtree(made)
 
 
 def test_a_turnover_that_is_killed_half_written_is_swept_up_and_handed_over_again(
