@@ -99,18 +99,37 @@ class Accounts:
 
     def log_in(self, name: str, password: str, address: str) -> str:
         """The token of a new session. Raises TooOften, and FilmProblem where name and password are nobody's."""
-        for limit, key in ((self._by_address, address_key(address)), (self._by_account, name.casefold()[:128])):
-            if wait_s := limit.try_now(key):
-                raise TooOften.after(wait_s)
+        if wait_s := self._by_address.try_now(address_key(address)):
+            raise TooOften.after(wait_s)
+        person = self._known(name, password)
+        if person is None:
+            raise FilmProblem("this name and password are nobody's", "check both, or ask an owner for a new link")
+        return self._begin(person.name)
+
+    def _known(self, name: str, password: str) -> Person | None:
+        """Whose name and password it is. Raises TooOften."""
+        account = name.casefold()[:128]
+        if wait_s := self._by_account.try_now(account):
+            raise TooOften.after(wait_s)
         person = self.ledger.people.like(name)
         kept = person.password_hash if person is not None and person.active and person.password_hash else NOBODY
         # It takes as long for nobody as for somebody, so that nobody learns who there is.
         with self._hashing:
             known = is_password(password, kept)
-        if not known or person is None or kept is NOBODY:
-            raise FilmProblem("this name and password are nobody's", "check both, or ask an owner for a new link")
-        self._by_account.forgive(name.casefold()[:128])
-        return self._begin(person.name)
+        if not known or kept is NOBODY:
+            return None
+        self._by_account.forgive(account)
+        return person
+
+    def change_password(self, who: Who, password: str, new: str) -> str:
+        """Give oneself another password. Returns the token of a new session; all others end, and open keys lock.
+
+        Raises TooOften, and FilmProblem where the password is not theirs or the new one is none.
+        """
+        if self._known(who.name, password) is None:
+            raise FilmProblem("this is not your password", "type the one that you came in with")
+        checked_password(new, who.name)
+        return self.accept(self._link(who.name, who.name), who.name, new)
 
     def _begin(self, name: str) -> str:
         token = new_token()

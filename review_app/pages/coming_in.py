@@ -96,8 +96,7 @@ def routes(desk: Desk) -> list[Route]:
         form = await form_of(request)
         token, name, password = request.path_params["token"], text_of(form, "name").strip(), text_of(form, "password")
         try:
-            if password != text_of(form, "again"):
-                raise FilmProblem("the two passwords differ", "type it twice in the same way")
+            _typed_twice(password, text_of(form, "again"))
             session = await run_in_threadpool(accounts.accept, token, name, password)
         except FilmProblem as problem:
             invitation = await run_in_threadpool(accounts.invitation, token)
@@ -128,6 +127,8 @@ def routes(desk: Desk) -> list[Route]:
             is_approver=any(one.name == who.name for one in accounts.ledger.books.approvers),
             has_key=await run_in_threadpool(accounts.has_key_file, who),
             told=request.query_params.get("locked", "")[:300],
+            changed="changed" in request.query_params,
+            shortest=SHORTEST_PASSWORD,
         )
 
     async def unlock(request: Request) -> Response:
@@ -139,6 +140,13 @@ def routes(desk: Desk) -> list[Route]:
     async def lock(request: Request) -> Response:
         accounts.keyring.drop(who_asks(request).session)
         return done(request, "your key is locked", "/account")
+
+    async def change_password(request: Request) -> Response:
+        form = await form_of(request)
+        new = text_of(form, "new")
+        _typed_twice(new, text_of(form, "again"))
+        token = await run_in_threadpool(accounts.change_password, who_asks(request), text_of(form, "password"), new)
+        return await come_in(request, token, "/account?changed=yes")
 
     async def elsewhere(request: Request) -> Response:
         ended = await run_in_threadpool(accounts.log_out_elsewhere, who_asks(request))
@@ -153,8 +161,14 @@ def routes(desk: Desk) -> list[Route]:
         Route("/account", account),
         Route("/account/unlock", writing(desk, unlock), methods=["POST"]),
         Route("/account/lock", writing(desk, lock), methods=["POST"]),
+        Route("/account/password", writing(desk, change_password), methods=["POST"]),
         Route("/account/elsewhere", writing(desk, elsewhere), methods=["POST"]),
     ]
+
+
+def _typed_twice(password: str, again: str) -> None:
+    if password != again:
+        raise FilmProblem("the two passwords differ", "type it twice in the same way")
 
 
 def _unlock(accounts: Accounts, token: str, passphrase: str) -> str:

@@ -155,6 +155,42 @@ def test_a_session_that_was_there_before_the_login_ends_with_it(app: Starlette, 
     assert len(link.sessions.of("ada")) == 1
 
 
+def test_a_password_is_changed_by_whoever_knows_it_and_ends_all_other_sessions(
+    app: Starlette, stranger: TestClient
+) -> None:
+    has_password(app)
+    post(stranger, "/login", name="ada", password=PASSWORD)
+    accounts, new = accounts_of(app), "five other words this time"
+    _, elsewhere = session_of(app)
+    has_password(app)
+
+    def change(**fields: str) -> Any:
+        asked = {"password": PASSWORD, "new": new, "again": new, **fields}
+        return post(stranger, "/account/password", "/account", **asked)
+
+    assert "not your password" in change(password="a guess").text
+    assert "differ" in change(again="five other words").text
+    assert "at least 10" in change(new="short", again="short").text
+    assert accounts.who(elsewhere)
+    changed = change()
+    assert changed.status_code == 303, changed.text
+    assert "logged out everywhere else" in stranger.get(changed.headers["location"]).text
+    assert accounts.who(elsewhere) is None
+    assert len(accounts.ledger.sessions.of("ada")) == 1
+    post(stranger, "/logout", "/account")
+    assert post(stranger, "/login", name="ada", password=PASSWORD).status_code == 401
+    assert post(stranger, "/login", name="ada", password=new).status_code == 303
+
+
+def test_a_password_can_not_be_guessed_from_within(app: Starlette, stranger: TestClient) -> None:
+    has_password(app)
+    post(stranger, "/login", name="ada", password=PASSWORD)
+    accounts_of(app)._by_account = Limit(2, 900)
+    guessed = {"password": "a guess", "new": PASSWORD, "again": PASSWORD}
+    tried = [post(stranger, "/account/password", "/account", **guessed).status_code for _ in range(3)]
+    assert tried == [409, 409, 429]
+
+
 def test_logging_out_ends_the_session_at_the_server(app: Starlette, stranger: TestClient) -> None:
     cookie, token = session_of(app)
     stranger.cookies.set(cookie, token)
