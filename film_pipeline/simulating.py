@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 from film_pipeline.core.problems import FilmProblem
 from film_pipeline.departments.film import PRODUCTION_FILE, Film
 from film_pipeline.departments.stand_ins import ADDRESSES_FILE
+from film_pipeline.simulators.people import People
 from film_pipeline.simulators.studio import ENVIRONMENT_FILE, Studio, start_all
 
 PLAY_BUDGET = "20.00"
@@ -41,6 +42,8 @@ GENERATION = {
     },
 }
 """Every kind of backend once, as it would stand in production.yaml."""
+REVIEWER = {"name": "reviewer", "discord_id": "100000000000000001", "role": "reviewer"}
+"""Whose word counts in the Discord of a simulated production."""
 
 
 def simulated_copy(source: Path, folder: Path) -> Path:
@@ -78,6 +81,7 @@ def _generate_here(path: Path) -> None:
     document = yaml.load(path.read_text(encoding="utf-8"))
     document["generation"] = GENERATION
     document["backends"] = list(GENERATION)
+    document["people"] = [one for one in document.get("people") or [] if one["name"] != REVIEWER["name"]] + [REVIEWER]
     document["budget"] = PLAY_BUDGET
     document["title"] = f"{document['title']} (simulated)"
     with path.open("w", encoding="utf-8") as file:
@@ -89,12 +93,14 @@ def simulate(
 ) -> None:
     """Run the stand-ins for a simulated production until `wait` returns. started: hears of them once they answer."""
     with Film(folder) as film:
-        made = film.made
+        made, known = film.made, film.production.people
     environment = made / ADDRESSES_FILE
     try:
         with start_all(made / "simulators", clock_scale=clock_scale) as studio:
             shutil.copyfile(made / "simulators" / ENVIRONMENT_FILE, environment)
             environment.chmod(0o600)
+            for person in known:
+                People(studio.servers["discord"]).come_in(person.name, person.discord_id)
             started(studio)
             wait()
     finally:

@@ -22,8 +22,9 @@ def simulate(
 
     Example: film simulate try-it     (then, in another terminal: cd try-it && film quote SC010_SH010)
     """
+    from film_pipeline.simulating import REVIEWER, simulated_copy
     from film_pipeline.simulating import simulate as run
-    from film_pipeline.simulating import simulated_copy
+    from film_pipeline.simulators.door import CONTROL
     from film_pipeline.simulators.studio import Studio
     from film_pipeline.starting import SAMPLE
 
@@ -38,8 +39,16 @@ def simulate(
         )
         tell(
             "film quote SC010_SH010",
-            "film approve SC010_SH010 --cap 2.00 --as me",
+            "film approve SC010_SH010 --cap 2.00 --takes 2 --as me",
             "film run --shots SC010_SH010 --through color",
+        )
+        room = f"{studio.servers['discord'].url}{CONTROL}"
+        tell(
+            "film discord     (posts the take; here is what was posted, with the number of each message as its id)",
+            f"curl -sX POST {room}/messages -d '{{}}'",
+            f'curl -sX POST {room}/reply -d \'{{"user": "{REVIEWER["name"]}", "message": "ID", '
+            '"text": "colder light"}\'',
+            "film discord     (reads the reply and asks for the take, which the next film run makes)",
         )
 
     run(root, started, _until_interrupted, speed)

@@ -350,7 +350,7 @@ class Discord(Service):
     def commands(self) -> dict[str, Command]:
         return {
             **super().commands(),
-            "person": lambda name: self.room.person(name).document(),
+            "person": lambda name, user_id="": self.room.person(name, user_id).document(),
             "react": self._people_react,
             "unreact": self._people_unreact,
             "reply": self._people_reply,

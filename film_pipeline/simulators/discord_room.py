@@ -76,10 +76,10 @@ class Room:
         self._last_id = max(made, self._last_id + 1)
         return str(self._last_id)
 
-    def person(self, name: str) -> User:
-        """Somebody by name; who is not there yet comes in."""
+    def person(self, name: str, user_id: str = "") -> User:
+        """Somebody by name; who is not there yet comes in. user_id: their number, where they had one before."""
         if name not in self.people:
-            self.people[name] = User(self.new_id(), name)
+            self.people[name] = User(user_id or self.new_id(), name)
         return self.people[name]
 
     def user(self, user_id: str) -> User | None:

@@ -15,6 +15,10 @@ class People:
     def id_of(self, name: str) -> str:
         return str(self._server.control("person", name=name)["id"])
 
+    def come_in(self, name: str, user_id: str) -> None:
+        """Somebody whose number is known already."""
+        self._server.control("person", name=name, user_id=user_id)
+
     def react(self, user: str | Sequence[str], message: str, emoji: str) -> None:
         """user: one name, or many. message: its id."""
         self._server.control("react", user=user if isinstance(user, str) else list(user), message=message, emoji=emoji)
