@@ -4,9 +4,9 @@ import multiprocessing
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from at_once import at_once
 from sqlalchemy import inspect, make_url, text
 
 from film_pipeline.core.problems import FilmProblem
@@ -77,28 +77,10 @@ def test_many_processes_write_at_once_and_none_is_refused(tmp_path: Path) -> Non
     frames.close()
 
 
-def _open(place: Path, together: Any, refused: Any) -> None:
-    together.wait()
-    try:
-        Database(place, FRAME_STORE).close()
-    except FilmProblem as problem:
-        refused.put(str(problem))
-
-
 def test_processes_that_make_one_store_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    refused = context.SimpleQueue()
-    for round_ in range(40):
-        together = context.Barrier(4)
-        opening = [
-            context.Process(target=_open, args=(tmp_path / f"{round_}.sqlite", together, refused)) for _ in range(4)
-        ]
-        for process in opening:
-            process.start()
-        for process in opening:
-            process.join()
-            assert process.exitcode == 0
-    assert refused.empty(), refused.get()
+    for number in range(40):
+        place = tmp_path / f"{number}.sqlite"
+        assert at_once(4, lambda place=place: Database(place, FRAME_STORE).close()) == []
 
 
 def test_a_forked_worker_uses_connections_of_its_own(frames: FrameStore) -> None:

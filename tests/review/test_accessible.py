@@ -49,8 +49,8 @@ def test_axe_finds_nothing(path: str, theme: str, reviewed: str, page: Page) -> 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_axe_finds_nothing_on_a_recipe_and_in_the_help(theme: str, reviewed: str, page: Page) -> None:
     page.goto(f"{reviewed}/shots/SC010_SH010")
-    page.wait_for_function("() => document.querySelector('[data-player]').player?.drawn")
-    recipe = page.evaluate("document.querySelector('[data-player]').player.recipe()")
+    page.wait_for_function("() => document.querySelector('[data-player]')?.player?.drawn")
+    recipe = page.evaluate("document.querySelector('[data-player]')?.player.recipe()")
     assert found_by_axe(page, reviewed + recipe, theme) == []
     page.keyboard.press("?")
     assert page.evaluate(_RUN) == []
@@ -90,7 +90,7 @@ def test_somebody_draws_and_notes_without_a_pointer(made_film: SmallFilm, page: 
     with served(app, page) as address:
         page.goto(f"{address}/shots/SC010_SH010")
         page.wait_for_function(
-            "() => { const at = document.querySelector('[data-player]').player; return at?.drawn && at.looked; }"
+            "() => { const at = document.querySelector('[data-player]')?.player; return at?.drawn && at.looked; }"
         )
         for key in ("ArrowRight", "d", "Shift+ArrowLeft", " ", "ArrowUp", "Shift+ArrowUp", " ", " ", "ArrowLeft", " "):
             page.keyboard.press(key)

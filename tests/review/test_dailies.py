@@ -82,8 +82,8 @@ def test_a_frame_appears_on_the_open_page_when_it_lands(made_film: SmallFilm, pa
 
 def test_all_of_it_plays_in_a_row_oldest_first(reviewed: str, page: Page) -> None:
     page.goto(f"{reviewed}/dailies/play")
-    page.wait_for_function("() => document.querySelector('[data-player]').player?.drawn")
-    clips = page.evaluate("document.querySelector('[data-player]').player.reel.clips.map((clip) => clip.strip.stage)")
+    page.wait_for_function("() => document.querySelector('[data-player]')?.player?.drawn")
+    clips = page.evaluate("document.querySelector('[data-player]')?.player.reel.clips.map((clip) => clip.strip.stage)")
     assert len(clips) == 8 and clips[0] == "storyboard" and clips[-1] == "color"
     page.keyboard.press("End")
     expect(page.locator("[data-say=a]")).to_have_text(re.compile("^Finished"))

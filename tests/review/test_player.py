@@ -16,7 +16,7 @@ from film_pipeline.stores.media import MediaStore
 
 pytestmark = pytest.mark.blender
 SHOT = "/shots/SC010_SH010"
-_PLAYER = "document.querySelector('[data-player]').player"
+_PLAYER = "document.querySelector('[data-player]')?.player"
 
 
 def player(page: Page, said: str) -> Any:

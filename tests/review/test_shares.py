@@ -296,7 +296,7 @@ def test_somebody_without_an_account_plays_what_was_shared(made_film: SmallFilm,
         asked: list[str] = []
         seen.on("request", lambda request: asked.append(request.url.removeprefix(address)))
         seen.goto(f"{address}/s/{token}")
-        seen.wait_for_function("() => document.querySelector('[data-player]').player?.drawn")
+        seen.wait_for_function("() => document.querySelector('[data-player]')?.player?.drawn")
         assert seen.locator("[data-say=frame]").inner_text() == "1001"
         seen.keyboard.press("End")
         assert seen.locator("[data-say=shot]").inner_text() == TWO

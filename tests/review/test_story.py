@@ -22,7 +22,7 @@ from review_app.queries import Queries
 pytestmark = pytest.mark.blender
 FIRST, SECOND = "SC010_SH010", "SC010_SH020"
 PASSWORD = "four words in a row"
-PLAYER = "document.querySelector('[data-player]').player"
+PLAYER = "document.querySelector('[data-player]')?.player"
 
 
 @pytest.fixture
