@@ -42,7 +42,7 @@ GENERATION = {
     },
 }
 """Every kind of backend once, as it would stand in production.yaml."""
-REVIEWER = {"name": "reviewer", "discord_id": "100000000000000001", "role": "reviewer"}
+REVIEWER = {"name": "reviewer", "discord_id": "900000000000000001", "role": "reviewer"}
 """Whose word counts in the Discord of a simulated production."""
 
 

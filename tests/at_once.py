@@ -22,7 +22,7 @@ def at_once(processes: int, do: Callable[[], None]) -> list[str]:
 
 
 def _do(do: Callable[[], None], together: Any, failed: Any) -> None:
-    together.wait()
+    together.wait(60)
     try:
         do()
     except Exception as error:

@@ -241,9 +241,12 @@ def _complete(
     media: MediaStore, frames: FrameStore, token: str, what: dict[str, list[str]], recovered: Recovered
 ) -> None:
     whole: list[Record] = []
-    for at in what.get("places", []):
+    places, turnovers = what.get("places", []), what.get("turnovers", [])
+    for folder in {media.place(at).parent for at in [*places, *turnovers]}:
+        for half_written in folder.glob(f".*.{token}.partial*"):
+            half_written.unlink(missing_ok=True)
+    for at in places:
         place = media.place(at)
-        _sweep(place.parent, token)
         if not sidecar_of(place).is_file():
             continue
         try:
@@ -256,18 +259,12 @@ def _complete(
     if whole:
         frames.file(whole)
     recovered.records += whole
-    for at in what.get("turnovers", []):
+    for at in turnovers:
         place = media.place(at)
-        _sweep(place.parent, token)
         if place.is_file():
             turnover, handed_over = read_turnover(place)
             frames.hand_over(turnover, handed_over)
             recovered.turnovers.append(turnover)
-
-
-def _sweep(folder: Path, token: str) -> None:
-    for half_written in folder.glob(f".*.{token}.partial*"):
-        half_written.unlink(missing_ok=True)
 
 
 def _in_a_line(error: Exception) -> str:
